@@ -1,0 +1,47 @@
+/** A permission: the right to one operation on one kind of object, named by its key (NIST RBAC, INCITS 359). */
+import { AppError } from '../errors.ts'
+
+export interface Permission {
+  id: string
+  key: string
+  description: string
+}
+
+/** Members left out stay as they are. */
+export interface PermissionInput {
+  key: string
+  description?: string
+}
+
+/** Everything; held by superusers. */
+export const ALL_ALL = 'all_all'
+/** To administer permissions, roles and their assignment. */
+const PERMISSIONS_ADMIN = 'permissions_admin'
+
+export const BASE_PERMISSIONS: readonly Required<PermissionInput>[] = [
+  { key: ALL_ALL, description: 'Everything' },
+  { key: PERMISSIONS_ADMIN, description: 'Administer permissions, roles and their assignment' },
+]
+
+// Keys travel in token claims and policy expressions, so they hold nothing that needs quoting there.
+const KEY = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
+const DESCRIPTION = /^\P{Cc}{0,500}$/u
+
+/** Throws AppError bad_request (400) when the key or the description of a permission or role is malformed. */
+export function checkKeyAndDescription(input: { key: string; description?: string }): void {
+  const faults = []
+  if (!KEY.test(input.key)) faults.push({ pointer: '/key', message: 'must be 1 to 100 of A-Z a-z 0-9 _ . : -' })
+  const { description = '' } = input
+  if (!DESCRIPTION.test(description) || !description.isWellFormed()) {
+    faults.push({ pointer: '/description', message: 'must be at most 500 characters on one line' })
+  }
+  if (faults.length === 0) return
+  throw new AppError(
+    'bad_request',
+    400,
+    faults.map(({ pointer, message }) => `${pointer.slice(1)} ${message}`).join('; '),
+    {
+      faults,
+    },
+  )
+}

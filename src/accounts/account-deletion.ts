@@ -1,0 +1,92 @@
+/**
+ * An account deleted by its owner: everything of it ends at once, the account itself goes after a time of grace in which
+ * signing in brings it back. Whoever finds an open session must not be able to do this, so the sign-in must be fresh.
+ */
+import { type Clock, systemClock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Database, Executor } from '../storage/tables.ts'
+import { inTransaction } from '../storage/transaction.ts'
+import type { AccountStore } from './account-store.ts'
+
+/** How long ago the password may have been given. */
+const FRESH_SECONDS = 600
+const GRACE_DAYS = 14
+const BATCH = 50
+
+export interface AccountDeletionDeps {
+  db: Database
+  store: AccountStore
+  /** Throws to keep the account, as for the last superuser. */
+  guardRemoval(executor: Executor, accountId: string): Promise<void>
+  /** Ends every session and grant of the account. Safe to repeat. */
+  revokeSubject(accountId: string): Promise<void>
+  clock?: Clock
+}
+
+export type AccountDeletion = ReturnType<typeof createAccountDeletion>
+
+export function createAccountDeletion({
+  db,
+  store,
+  guardRemoval,
+  revokeSubject,
+  clock = systemClock,
+}: AccountDeletionDeps) {
+  const setDue = (executor: Executor, id: string, deletion_due_at: Date | null) =>
+    store.update(executor, id, { deletion_due_at })
+
+  /** True when it is gone; false when its owner came back meanwhile, or it may not go. */
+  async function removeOne(id: string): Promise<boolean> {
+    try {
+      const isGone = await inTransaction(db, async (executor) => {
+        await guardRemoval(executor, id)
+        return store.removeDue(executor, id, new Date(clock.now()))
+      })
+      if (isGone) await revokeSubject(id)
+      return isGone
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'conflict') throw error
+      await setDue(db, id, null)
+      return false
+    }
+  }
+
+  return {
+    /** How long signing in brings the account back. */
+    graceDays: GRACE_DAYS,
+
+    /**
+     * Marks the account for deletion and ends its sessions, grants and tokens.
+     *
+     * @param authTime when the person signed in, in seconds since the epoch
+     * @returns when the account will be gone
+     * @throws AppError fresh_sign_in_required (403), conflict (409) for the last superuser, not_found (404)
+     */
+    async request(id: string, authTime: number): Promise<Date> {
+      if (clock.now() / 1000 - authTime > FRESH_SECONDS) {
+        throw new AppError('fresh_sign_in_required', 403, 'Sign in again before you delete your account.')
+      }
+      const dueAt = new Date(clock.now() + GRACE_DAYS * 86_400_000)
+      await inTransaction(db, async (executor) => {
+        await guardRemoval(executor, id)
+        if (!(await setDue(executor, id, dueAt))) throw new AppError('not_found', 404, 'There is no such account.')
+      })
+      await revokeSubject(id)
+      return dueAt
+    },
+
+    /** Whether an account whose owner gives the right password is still there; a marked one comes back by this. */
+    async restore({ id, deletionDueAt }: { id: string; deletionDueAt: Date | undefined }): Promise<boolean> {
+      if (deletionDueAt === undefined) return true
+      return store.restore(db, id, new Date(clock.now()))
+    },
+
+    /** Removes accounts whose grace is over; answers how many. For a timer: every server may run it. */
+    async removeDue(): Promise<number> {
+      const ids = await store.findDue(db, new Date(clock.now()), BATCH)
+      let removed = 0
+      for (const id of ids) if (await removeOne(id)) removed += 1
+      return removed
+    },
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The stored person and the rules about a single account. Credentials are checked in authentication.ts; roles belong
+ * to the access room, sessions and tokens to the protocol, which is told through `revokeSubject`.
+ */
+import { type Clock, systemClock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import { isUuid, uuidv7 } from '../ids.ts'
+import type { Database, Executor } from '../storage/tables.ts'
+import { inTransaction, sqlState } from '../storage/transaction.ts'
+import type { Account } from './account.ts'
+import { type AccountInput, checkAccount, columnsOf, isAsDescribed } from './account-input.ts'
+import type { AccountChanges, AccountStore } from './account-store.ts'
+import type { HashPool } from './hash-pool.ts'
+import { normaliseLogin } from './login.ts'
+import { needsRehash } from './password-hash.ts'
+import type { PasswordPolicy } from './password-policy.ts'
+
+export interface AccountsDeps {
+  db: Database
+  store: AccountStore
+  hashes: Pick<HashPool, 'hash' | 'verify'>
+  policy: PasswordPolicy
+  /** Ends every session and grant of the account. Called after the transaction, and safe to repeat. */
+  revokeSubject(accountId: string): Promise<void>
+  /** Runs inside the transaction that removes or disables an account; throws to keep it, as for the last superuser. */
+  guardRemoval?(executor: Executor, accountId: string): Promise<void>
+  clock?: Clock
+}
+
+export type NewAccount = AccountInput & { email: string }
+type Alongside = (executor: Executor, account: Account) => Promise<void>
+
+export type Outcome = 'created' | 'changed' | 'unchanged'
+
+interface Comparison {
+  outcome: Outcome
+  before: Account | undefined
+  changes: AccountInput
+}
+
+export type Accounts = ReturnType<typeof createAccounts>
+
+const MAX_PAGE = 100
+
+export function createAccounts(deps: AccountsDeps) {
+  const { db, store, hashes, policy, revokeSubject, guardRemoval, clock = systemClock } = deps
+
+  /** A subject need not be an account: that of a client's own token is the client's id. */
+  const findById = async (id: string): Promise<Account | undefined> => (isUuid(id) ? store.findById(db, id) : undefined)
+
+  async function findByLogin(login: string): Promise<Account | undefined> {
+    const normal = normaliseLogin(login)
+    if (normal === undefined) return undefined
+    return normal.includes('@') ? store.findByEmail(db, normal) : store.findByUsername(db, normal)
+  }
+
+  async function create(input: NewAccount, alongside?: Alongside): Promise<Account> {
+    checkAccount(input)
+    const now = new Date(clock.now())
+    const row = {
+      ...columnsOf(input),
+      id: uuidv7(now.getTime()),
+      email: input.email,
+      password_hash: await hashOf(input, wordsOf(input)),
+      profile: JSON.stringify(input.profile ?? {}),
+      attributes: JSON.stringify(input.attributes ?? {}),
+      created_at: now,
+      updated_at: now,
+    }
+    return refusingDuplicates(() =>
+      inTransaction(db, async (executor) => {
+        const account = await store.insert(executor, row)
+        await alongside?.(executor, account)
+        return account
+      }),
+    )
+  }
+
+  async function update(id: string, input: AccountInput, alongside?: Alongside): Promise<Account> {
+    checkAccount(input)
+    const before = await findById(id)
+    if (!before) throw notFound()
+    const changes: AccountChanges = {
+      ...columnsOf(input),
+      password_hash: await hashOf(input, wordsOf({ ...before, ...input })),
+      updated_at: new Date(clock.now()),
+    }
+    if (isOtherAddress(before, input)) changes.email_verified = input.emailVerified ?? false
+    const account = await refusingDuplicates(() => changeInTransaction(id, changes, alongside))
+    if (changes.password_hash !== undefined || changes.status === 'disabled') await revokeSubject(id)
+    return account
+  }
+
+  const change = (id: string, decide: (before: Account) => AccountInput): Promise<Account> =>
+    refusingDuplicates(() =>
+      inTransaction(db, async (executor) => {
+        const before = isUuid(id) ? await store.lock(executor, id) : undefined
+        if (!before) throw notFound()
+        const input = decide(before)
+        if (MEMBERS_THAT_REVOKE.some((name) => input[name] !== undefined)) throw new TypeError('use update for this')
+        checkAccount(input)
+        const after = await store.update(executor, id, { ...columnsOf(input), updated_at: new Date(clock.now()) })
+        return after ?? before
+      }),
+    )
+
+  const changeInTransaction = (id: string, changes: AccountChanges, alongside?: Alongside): Promise<Account> =>
+    inTransaction(db, async (executor) => {
+      if (changes.status === 'disabled') await guardRemoval?.(executor, id)
+      const account = await store.update(executor, id, changes)
+      if (!account) throw notFound()
+      await alongside?.(executor, account)
+      return account
+    })
+
+  async function ensure(input: NewAccount): Promise<{ outcome: Outcome; account: Account }> {
+    const { outcome, before, changes } = await compare(input)
+    if (!before) return { outcome, account: await create(input) }
+    return { outcome, account: outcome === 'unchanged' ? before : await update(before.id, changes) }
+  }
+
+  async function compare(input: NewAccount): Promise<Comparison> {
+    checkAccount(input)
+    const before = await findByLogin(input.email)
+    if (!before) return { outcome: 'created', before, changes: input }
+    const changes = await withoutKnownPassword(before, input)
+    const isSame = changes.password === undefined && isAsDescribed(before, changes)
+    return { outcome: isSame ? 'unchanged' : 'changed', before, changes }
+  }
+
+  /** A salted hash is never the same twice, so a described password is compared by verifying it. */
+  async function withoutKnownPassword(account: Account, input: NewAccount): Promise<AccountInput> {
+    const { password, passwordHash, ...rest } = input
+    if (account.passwordHash === undefined) return input
+    if (password !== undefined) {
+      return (await hashes.verify(account.passwordHash, password)).matches ? rest : input
+    }
+    // Such a hash has been replaced by a sign-in since; writing it again would sign its owner out at every repeat.
+    return typeof passwordHash === 'string' && needsRehash(passwordHash) ? rest : input
+  }
+
+  async function remove(id: string): Promise<void> {
+    if (!isUuid(id)) throw notFound()
+    const wasThere = await inTransaction(db, async (executor) => {
+      await guardRemoval?.(executor, id)
+      return store.remove(executor, id)
+    })
+    if (!wasThere) throw notFound()
+    await revokeSubject(id)
+  }
+
+  async function list({ after, limit = 20 }: { after?: string; limit?: number } = {}): Promise<Account[]> {
+    if (after !== undefined && !isUuid(after)) throw new AppError('bad_request', 400, 'There is no such page.')
+    return store.list(db, { after, limit: Math.min(Math.max(limit, 1), MAX_PAGE) })
+  }
+
+  /** Hashed before any transaction begins: none is held open while a password waits for a worker. */
+  async function hashOf(input: AccountInput, about: readonly string[]): Promise<string | null | undefined> {
+    if (input.password === undefined) return input.passwordHash
+    policy.check(input.password, about)
+    return hashes.hash(input.password)
+  }
+
+  return {
+    /** Undefined when there is no such account; throws Unavailable when the database does not answer. */
+    findById,
+
+    /** By e-mail address or username, without regard to case. */
+    findByLogin,
+
+    /**
+     * Creates an account. `alongside` runs in the same transaction, as for its first role.
+     * Throws AppError bad_request (400), invalid_password (400), conflict (409).
+     */
+    create,
+
+    /**
+     * Changes the members that are given. A new password ends every session and grant; a new e-mail address counts as
+     * unverified unless the change says otherwise. `alongside` runs in the same transaction, as for a notice. Throws
+     * like create, and not_found (404).
+     */
+    update,
+
+    /**
+     * Changes an account by a decision about its present state, which nobody else can change meanwhile. For members
+     * that end no session: throws for a password or a status. Throws like create, and not_found (404).
+     */
+    change,
+
+    /** For a declarative file: makes the account with this e-mail address be as described. */
+    ensure,
+
+    /** What ensure would do, without doing it. Throws like it for malformed members. */
+    foresee: async (input: NewAccount): Promise<Outcome> => (await compare(input)).outcome,
+
+    /** Throws not_found (404), and whatever guardRemoval throws. */
+    remove,
+
+    /** A page of at most 100 in the order of creation. `after` is the id of the last account of the page before. */
+    list,
+
+    /** A disabled account cannot sign in, and whatever it held is revoked. */
+    disable: (id: string): Promise<Account> => update(id, { status: 'disabled' }),
+    enable: (id: string): Promise<Account> => update(id, { status: 'active' }),
+
+    /**
+     * Puts one hash in the place of the one that was verified, `alongside` in the same transaction. False, and nothing
+     * is done, when the password was changed meanwhile. Revokes nothing.
+     */
+    replaceHash: (id: string, change: { from: string; to: string }, alongside?: Alongside): Promise<boolean> =>
+      inTransaction(db, async (executor) => {
+        const account = await store.replaceHash(executor, id, change)
+        if (account) await alongside?.(executor, account)
+        return account !== undefined
+      }),
+  }
+}
+
+const wordsOf = ({ email, username }: { email?: string | undefined; username?: string | null | undefined }): string[] =>
+  [email, username].filter((word) => typeof word === 'string')
+
+const isOtherAddress = (before: Account, { email }: AccountInput): boolean =>
+  email !== undefined && email.toLowerCase() !== before.email.toLowerCase()
+
+const MEMBERS_THAT_REVOKE = ['email', 'password', 'passwordHash', 'status'] as const
+
+const UNIQUE_VIOLATION = '23505'
+
+/** The unique index decides, not a look-up before it: of two simultaneous creations one is refused. */
+async function refusingDuplicates(write: () => Promise<Account>): Promise<Account> {
+  try {
+    return await write()
+  } catch (error) {
+    if (sqlState(error) !== UNIQUE_VIOLATION) throw error
+    throw new AppError('conflict', 409, 'An account with this e-mail address or username exists already.', {
+      cause: error,
+    })
+  }
+}
+
+const notFound = () => new AppError('not_found', 404, 'There is no such account.')

@@ -1,0 +1,36 @@
+/** The chain of one request, as one list; what nobody took falls to the engine, which is the application itself. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import Router from '@koa/router'
+import type Koa from 'koa'
+import type { Middleware } from 'koa'
+
+export interface AppParts {
+  /** The engine: whatever is used here runs before its own router. */
+  app: Koa
+  requestId: Middleware
+  requestLog: Middleware
+  errors: Middleware
+  pinnedHost: Middleware
+  securityHeaders: Middleware
+  /** Adds its routes to the router; one per room. */
+  mounts: readonly ((router: Router) => void)[]
+  /** What stands directly in front of the engine. */
+  engineSeams: readonly Middleware[]
+}
+
+export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
+
+export function assembleApp(parts: AppParts): RequestListener {
+  const { app } = parts
+  const router = new Router()
+  for (const mount of parts.mounts) mount(router)
+
+  app.use(parts.requestId)
+  app.use(parts.requestLog)
+  app.use(parts.errors)
+  app.use(parts.pinnedHost)
+  app.use(parts.securityHeaders)
+  app.use(router.routes())
+  for (const seam of parts.engineSeams) app.use(seam)
+  return app.callback()
+}

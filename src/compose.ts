@@ -1,0 +1,488 @@
+/** The only caller of create*: every part of the server, with its dependencies by name, top to bottom. */
+import { createHmac } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createAccess } from './access/access.ts'
+import { createPermissionStore } from './access/permission-store.ts'
+import { createRoleStore } from './access/role-store.ts'
+import type { Account } from './accounts/account.ts'
+import { createAccountDeletion } from './accounts/account-deletion.ts'
+import { createAccountExport } from './accounts/account-export.ts'
+import { mountAccountPages } from './accounts/account-pages.ts'
+import { createAccountStore } from './accounts/account-store.ts'
+import { createAccounts } from './accounts/accounts.ts'
+import { createAuthentication } from './accounts/authentication.ts'
+import { createEmailChange, EMAIL_CHANGE, EMAIL_CHANGE_NOTICE } from './accounts/email-change.ts'
+import { createEmailChangeStore } from './accounts/email-change-store.ts'
+import { createHashPool } from './accounts/hash-pool.ts'
+import { createKnownDevices } from './accounts/known-device.ts'
+import { createProveOwner } from './accounts/own-password.ts'
+import { createChangePassword } from './accounts/password-change.ts'
+import { createPasswordNotice, PASSWORD_NOTICE } from './accounts/password-notice.ts'
+import { createPasswordPolicy } from './accounts/password-policy.ts'
+import { createPendingStore } from './accounts/pending-store.ts'
+import { createProfile } from './accounts/profile.ts'
+import { createRegistration, REGISTRATION } from './accounts/registration.ts'
+import { mountRegistrationPages } from './accounts/registration-pages.ts'
+import { mountAccounts } from './accounts/routes.ts'
+import { createSignInStore } from './accounts/sign-in-store.ts'
+import { createSignIns } from './accounts/sign-ins.ts'
+import { accountCallback, BUILT_IN_CLIENT, builtInClient } from './clients/built-in-client.ts'
+import { createClientStore } from './clients/client-store.ts'
+import { type CheckClientMetadata, createClients } from './clients/clients.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { createCodeStore } from './codes/code-store.ts'
+import { createOneTimeCodes } from './codes/one-time-code.ts'
+import { type Config, ConfigError } from './config.ts'
+import { DEMO_CLIENT_ID, demoCallback, demoHome } from './demo/demo-client.ts'
+import { createOwnListener } from './demo/own-listener.ts'
+import { mountDemo } from './demo/pages.ts'
+import { createRelyingParty } from './demo/relying-party.ts'
+import { createVisits } from './demo/visits.ts'
+import { createAccountGate } from './http/account-gate.ts'
+import { loadAssets, mountAssets } from './http/assets.ts'
+import { createAuthenticate } from './http/authenticate.ts'
+import { createCookies } from './http/cookies.ts'
+import { createCsrf } from './http/csrf.ts'
+import { createDeviceCookie } from './http/device-cookie.ts'
+import { createErrorHandler, logStrayErrors } from './http/error-handler.ts'
+import { mountHome } from './http/home.ts'
+import { createLocaleOf } from './http/locale.ts'
+import { mountOperations } from './http/operations.ts'
+import { createPinnedHost, pinProtocol, trustProxies } from './http/pinned-host.ts'
+import { createRenderer } from './http/render.ts'
+import { createRequestId } from './http/request-id.ts'
+import { createRequestLog } from './http/request-log.ts'
+import { createSecurityHeaders } from './http/security-headers.ts'
+import { createSessionCookies } from './http/session-cookies.ts'
+import { createStepMemory } from './http/step-memory.ts'
+import { createTranslator } from './i18n.ts'
+import { createLimits } from './limits/limits.ts'
+import { createFileMailbox } from './mail/file-mailbox.ts'
+import { createMailer } from './mail/mailer.ts'
+import { createOutbox } from './mail/outbox.ts'
+import { createOutboxStore } from './mail/outbox-store.ts'
+import { mountDevMail } from './mail/pages.ts'
+import { createSmtp } from './mail/smtp.ts'
+import { createTemplates } from './mail/templates.ts'
+import { createHealth } from './observability/health.ts'
+import type { Logger } from './observability/logger.ts'
+import { createCurrentSession, mountAccountSignIn } from './oidc/account-sign-in.ts'
+import { mountAuthorizationPost } from './oidc/authorization-post.ts'
+import { ROUTES } from './oidc/configuration.ts'
+import { createConnectedGrants } from './oidc/connected-grants.ts'
+import { createEnginePages } from './oidc/engine-pages.ts'
+import { logEngineEvents } from './oidc/events.ts'
+import { mountFirstPartySession } from './oidc/first-party-session.ts'
+import { allowFormTargets } from './oidc/form-targets.ts'
+import { mountInteractions } from './oidc/interactions.ts'
+import { rotateKeys } from './oidc/key-rotation.ts'
+import { type Keyring, listKeys, openKeyring, watchKeyring } from './oidc/keystore.ts'
+import { createOwnTokenEndpoint } from './oidc/own-token-endpoint.ts'
+import { buildProvider, longestLives } from './oidc/provider.ts'
+import { createRevocation } from './oidc/revocation.ts'
+import { createSessionEnds } from './oidc/session-ends.ts'
+import { createIdentify } from './oidc/token-validation.ts'
+import { mountRecoveryPages } from './password-reset/pages.ts'
+import { createPasswordReset, PASSWORD_RESET } from './password-reset/password-reset.ts'
+import { mountPasswordReset } from './password-reset/routes.ts'
+import { createApplications } from './sessions/applications.ts'
+import { deviceOf } from './sessions/device-name.ts'
+import { mountSessionPages } from './sessions/pages.ts'
+import { presentSession } from './sessions/presentation.ts'
+import { mountSessions } from './sessions/routes.ts'
+import { createSessionStore } from './sessions/session-store.ts'
+import { createSessions } from './sessions/sessions.ts'
+import type { OpenDatabase } from './storage/database.ts'
+import type { Ephemeral } from './storage/ephemeral.ts'
+import { createRedisEphemeral } from './storage/ephemeral-redis.ts'
+import { createSqlEphemeral } from './storage/ephemeral-sql.ts'
+import { openPglite } from './storage/pglite.ts'
+import { openPostgres } from './storage/postgres.ts'
+import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
+
+const VIEWS = fileURLToPath(new URL('../views', import.meta.url))
+
+export interface Stores {
+  database: OpenDatabase
+  ephemeral: Ephemeral
+  /** What each runs on, for people. */
+  names: { database: string; ephemeral: string }
+  close(): Promise<void>
+}
+
+/** The durable store alone, as for migrations. */
+export const openDatabase = (config: Config): Promise<OpenDatabase> =>
+  config.databaseUrl ? openPostgres(config.databaseUrl) : openPglite(join(config.dataDir, 'db'))
+
+/** Opens what the settings name: PostgreSQL or the embedded database, Redis or the SQL twin over the same database. */
+export async function openStores(config: Config): Promise<Stores> {
+  const database = await openDatabase(config)
+  const redis = config.redisUrl ? await openCheckedRedis(config).catch(closing(database)) : undefined
+  const ephemeral = redis ? createRedisEphemeral(redis, { prefix: config.redisPrefix }) : createSqlEphemeral(database)
+  return {
+    database,
+    ephemeral,
+    names: { database: database.version, ephemeral: redis ? await redisVersion(redis) : 'the same database' },
+    async close() {
+      await ephemeral.close()
+      await database.close()
+    },
+  }
+}
+
+/** A start that fails half way leaves nothing open: an open embedded database would keep the process alive. */
+const closing = (database: OpenDatabase) => async (error: unknown) => {
+  await database.close()
+  throw error
+}
+
+async function openCheckedRedis(config: Config) {
+  const redis = await openRedis(config.redisUrl ?? '')
+  const faults = config.production ? await redisFaults(redis) : []
+  if (faults.length === 0) return redis
+  redis.disconnect()
+  throw new ConfigError(faults.map((fault) => `USHER_REDIS_URL: ${fault}`))
+}
+
+/** The keys directory of the settings. */
+export const keysOf = (config: Config) => ({
+  open: () => openKeyring({ dir: config.keysDir, production: config.production, secrets: config }),
+  watch: (onChange: () => void) => watchKeyring(config.keysDir, onChange),
+  list: () => listKeys(config.keysDir),
+  rotate: ({ force }: { force: boolean }) =>
+    rotateKeys(config.keysDir, {
+      longestTokenSeconds: longestLives(config).grantSeconds,
+      jwksCacheSeconds: 300,
+      force,
+    }),
+})
+
+export interface CoreDeps {
+  config: Config
+  stores: Pick<Stores, 'database' | 'ephemeral'>
+  keyring: Keyring
+  clock?: Clock
+}
+
+export type Core = ReturnType<typeof composeCore>
+
+/** The use cases without HTTP: what the server and the command line share. */
+export function composeCore({ config, stores, keyring, clock = systemClock }: CoreDeps) {
+  const { ephemeral } = stores
+  const { db } = stores.database
+  const { pepper } = keyring
+  const revocation = createRevocation({ ephemeral, clock, ...longestLives(config) })
+  const { revokeSubject, revokeClient } = revocation
+  const hashes = createHashPool()
+  const { signInsPerMinutePerAddress, codesPerHourPerAddress } = config
+  const limits = createLimits(ephemeral, { pepper, signInsPerMinutePerAddress, codesPerHourPerAddress })
+  const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
+  const policy = createPasswordPolicy()
+  const guardRemoval = access.refuseLastSuperuser
+  const accountStore = createAccountStore()
+  const accounts = createAccounts({
+    db,
+    store: accountStore,
+    hashes,
+    policy,
+    revokeSubject,
+    guardRemoval,
+    clock,
+  })
+  const devices = createKnownDevices({ secret: derived(keyring, 'known devices'), clock })
+  const deletion = createAccountDeletion({ db, store: accountStore, guardRemoval, revokeSubject, clock })
+  const signIns = createSignIns({ db, store: createSignInStore(), clock })
+  const authentication = createAuthentication({
+    accounts,
+    hashes,
+    limits,
+    devices,
+    recordSignIn: signIns.record,
+    restore: deletion.restore,
+  })
+  const outbox = createOutbox({ db, store: createOutboxStore(), clock })
+  const { mailer, mailbox } = composeMail(config)
+  const { send } = mailer
+  const enqueue = outbox.add
+  const codes = createOneTimeCodes({ store: createCodeStore(ephemeral), limits, pepper })
+  const notice = createPasswordNotice({ accounts, enqueue, send })
+  outbox.handle(PASSWORD_NOTICE, notice.deliver)
+  const registration = createRegistration({
+    mode: config.registration,
+    db,
+    accounts,
+    pending: createPendingStore(ephemeral),
+    codes,
+    limits,
+    policy,
+    hashes,
+    enqueue,
+    send,
+    pepper,
+  })
+  outbox.handle(REGISTRATION, registration.deliver)
+  const passwordReset = createPasswordReset({
+    db,
+    accounts,
+    codes,
+    limits,
+    policy,
+    hashes,
+    notice,
+    enqueue,
+    send,
+    revokeSubject,
+  })
+  outbox.handle(PASSWORD_RESET, passwordReset.deliver)
+  const { production } = config
+  const checkClientMetadata = lazily(async () => {
+    const { createClientMetadataCheck } = await import('./oidc/client-metadata-check.ts')
+    return createClientMetadataCheck({ ...config, keyring })
+  })
+  const clients = createClients({
+    db,
+    store: createClientStore(),
+    pepper,
+    production,
+    checkClientMetadata,
+    revokeClient,
+    builtIn: builtInClient(config.issuer),
+    clock,
+  })
+  const sessionEnds = createSessionEnds({ ephemeral, revocation })
+  const sessions = createSessions({
+    store: createSessionStore(ephemeral),
+    areAlive: sessionEnds.areAlive,
+    end: sessionEnds.end,
+    revokeSubject,
+    clientNameOf: async (id) => (await clients.find(id))?.name,
+  })
+  const applications = createApplications({
+    sessionsOf: sessions.all,
+    grantsBehind: createConnectedGrants(ephemeral),
+    revokeGrant: revocation.revokeGrant,
+    applicationOf: async (id) => (id === BUILT_IN_CLIENT.id ? undefined : clients.find(id)),
+  })
+  const exportAccount = createAccountExport({
+    accounts,
+    signIns,
+    parts: { roles: access.rolesOf, sessions: async (id) => (await sessions.all(id)).map(presentSession) },
+  })
+  const proveOwner = createProveOwner({ accounts, hashes, limits })
+  const changePassword = createChangePassword({
+    accounts,
+    codes,
+    proveOwner,
+    policy,
+    hashes,
+    notice,
+    revokeOthers: (id, keep) => (keep === undefined ? sessions.endAll(id) : sessions.endOthers(id, keep)),
+  })
+  const emailChange = createEmailChange({
+    db,
+    accounts,
+    store: createEmailChangeStore(ephemeral),
+    codes,
+    limits,
+    proveOwner,
+    enqueue,
+    send,
+  })
+  outbox.handle(EMAIL_CHANGE, emailChange.deliverCode)
+  outbox.handle(EMAIL_CHANGE_NOTICE, emailChange.deliverNotice)
+  return {
+    accounts,
+    access,
+    applications,
+    authentication,
+    changePassword,
+    clients,
+    deletion,
+    devices,
+    emailChange,
+    exportAccount,
+    hashes,
+    limits,
+    mailbox,
+    mailer,
+    minPasswordLength: policy.minLength,
+    outbox,
+    passwordReset,
+    profile: createProfile({ accounts }),
+    proveOwner,
+    registration,
+    revocation,
+    sessions,
+    signIns,
+    findActiveAccount,
+  }
+
+  async function findActiveAccount(id: string): Promise<Account | undefined> {
+    const account = await accounts.findById(id)
+    return account?.status === 'active' ? account : undefined
+  }
+}
+
+/** Mail to the server of the settings; without one, into a folder of the data directory. */
+function composeMail({ smtpUrl, dataDir, issuer, mailFrom }: Config) {
+  const translator = createTranslator(join(VIEWS, 'locales'))
+  const templates = createTemplates({ viewsDir: VIEWS, translator, issuer })
+  const mailbox = smtpUrl ? undefined : createFileMailbox(join(dataDir, 'outbox'))
+  const transport = mailbox ?? createSmtp(smtpUrl ?? '')
+  return { mailer: createMailer({ transport, templates, translator, from: mailFrom }), mailbox }
+}
+
+/** The engine that judges metadata is made when the first client is written, not at every start. */
+function lazily(make: () => Promise<CheckClientMetadata>): CheckClientMetadata {
+  let made: Promise<CheckClientMetadata> | undefined
+  return async (client) => {
+    made ??= make()
+    await (await made)(client)
+  }
+}
+
+export interface WebDeps {
+  config: Config
+  stores: Stores
+  core: Core
+  keyring: Keyring
+  logger: Logger
+  isDraining(): boolean
+  clock?: Clock
+}
+
+/** What joins a room's routes to a router, with its dependencies given. */
+const mounting =
+  <Router, Deps>(mount: (router: Router, deps: Deps) => void, deps: Deps) =>
+  (router: Router) =>
+    mount(router, deps)
+
+/** The parts of the web application over the core. Called again with a new key ring it makes new ones over the same stores. */
+export function composeWeb({ config, stores, core, keyring, logger, isDraining, clock = systemClock }: WebDeps) {
+  const { issuer } = config
+  const cookies = createCookies({ issuer })
+  const translator = createTranslator(join(VIEWS, 'locales'))
+  const localeOf = createLocaleOf({ translator, cookies })
+  const assets = loadAssets(join(VIEWS, 'assets'))
+  const render = createRenderer({ viewsDir: VIEWS, assets, translator, localeOf })
+  const csrf = createCsrf({ issuer, secret: derived(keyring, 'csrf') })
+  const health = createHealth({ clock, checks: { database: stores.database.check, ephemeral: stores.ephemeral.check } })
+  const { findActiveAccount, mailbox } = core
+  const { authenticate } = core.authentication
+  const device = createDeviceCookie({
+    cookies,
+    tokenFor: core.authentication.deviceToken,
+    maxAgeSeconds: core.devices.lifeSeconds,
+  })
+
+  const { provider, tokenEndpoints, tokens, resourceServers } = buildProvider({
+    ...config,
+    ...createEnginePages(render),
+    keyring,
+    clock,
+    ephemeral: stores.ephemeral,
+    revocation: core.revocation,
+    cookieNames: {
+      session: cookies.nameOf('usher_session'),
+      interaction: cookies.nameOf('usher_interaction', 'path'),
+      resume: cookies.nameOf('usher_resume', 'path'),
+    },
+    findClient: core.clients.find,
+    matchesSecret: core.clients.compareSecret,
+    findActiveAccount,
+    rolesOf: core.access.rolesOf,
+    authenticate,
+    device,
+    rememberSession: core.sessions.remember,
+    countWrongSecret: ({ clientId, from = '' }) =>
+      core.limits.spend('client-authentication', { address: from, client: clientId }),
+    onRefreshReuse: (event) =>
+      logger.warn({ event: 'refresh_token.reused', ...event }, 'a refresh token was used again'),
+  })
+  pinProtocol(provider, issuer)
+  trustProxies(provider, config.trustedProxies)
+  logEngineEvents(provider, logger)
+  logStrayErrors(provider, logger)
+
+  const sessionCookies = createSessionCookies(cookies)
+  const authenticateRequest = createAuthenticate({
+    issuer,
+    identify: createIdentify({ tokens, revocation: core.revocation }),
+    cookies: sessionCookies,
+    audience: resourceServers.ownAudience,
+    isFirstParty: async (clientId) => (await core.clients.find(clientId))?.firstParty === true,
+  })
+  const firstPartySession = {
+    issuer,
+    defaultClientId: BUILT_IN_CLIENT.id,
+    askTokenEndpoint: createOwnTokenEndpoint({ issuer, listener: () => provider.callback() }),
+    tokens,
+    authenticate: authenticateRequest,
+    cookies: sessionCookies,
+    device,
+    findClient: core.clients.find,
+    endSession: core.sessions.end,
+  }
+
+  const steps = createStepMemory({ cookies, csrf })
+  const gate = createAccountGate({ csrf, currentSession: createCurrentSession({ provider, findActiveAccount }) })
+  const people = { steps, localeOf, render, minLength: core.minPasswordLength }
+  const accountPages = {
+    ...core,
+    ...people,
+    gate,
+    deviceOf,
+    clientNameOf: async (id: string) => (await core.clients.find(id))?.name,
+    signOutHref: ROUTES.end_session,
+  }
+
+  const relyingParty = createRelyingParty({
+    issuer,
+    clientId: DEMO_CLIENT_ID,
+    redirectUri: demoCallback(issuer),
+    afterSignOut: demoHome(issuer),
+    audience: resourceServers.ownAudience,
+    scope: 'openid profile email',
+    call: createOwnListener(config),
+    clock,
+  })
+  const visits = createVisits(stores.ephemeral)
+  const hasDemo = !config.production
+
+  return {
+    app: provider,
+    requestId: createRequestId(),
+    requestLog: createRequestLog({ logger, clock }),
+    errors: createErrorHandler({ logger, render }),
+    pinnedHost: createPinnedHost({ issuer }),
+    securityHeaders: createSecurityHeaders({ issuer }),
+    mounts: [
+      mounting(mountOperations, { health, isDraining }),
+      mounting(mountAssets, assets),
+      mounting(mountHome, { render, issuer, hasDemo }),
+      ...(mailbox && !config.production ? [mounting(mountDevMail, { mailbox, render })] : []),
+      ...(hasDemo ? [mounting(mountDemo, { relyingParty, visits, cookies, csrf, render })] : []),
+      mounting(mountFirstPartySession, firstPartySession),
+      mounting(mountAccounts, { ...core, authenticate: authenticateRequest }),
+      mounting(mountSessions, { sessions: core.sessions, authenticate: authenticateRequest }),
+      mounting(mountPasswordReset, { passwordReset: core.passwordReset }),
+      mounting(mountAccountSignIn, { clientId: BUILT_IN_CLIENT.id, redirectUri: accountCallback(issuer) }),
+      mounting(mountRegistrationPages, { ...people, registration: core.registration }),
+      mounting(mountRecoveryPages, { ...people, passwordReset: core.passwordReset }),
+      mounting(mountAccountPages, accountPages),
+      mounting(mountSessionPages, { gate, render, sessions: core.sessions, applications: core.applications }),
+      mountAuthorizationPost,
+      mounting(mountInteractions, {
+        ...{ provider, render, csrf, device, steps, clock, authenticate, findActiveAccount },
+        mayRegister: core.registration.mode !== 'closed',
+      }),
+    ],
+    engineSeams: [allowFormTargets, tokenEndpoints],
+  }
+}
+
+/** Keys for separate purposes. They stay when keys are rotated: a page open meanwhile can still be sent. */
+function derived({ pepper }: Keyring, purpose: string): string {
+  return createHmac('sha256', pepper).update(`usher ${purpose}`).digest('base64url')
+}

@@ -1,0 +1,70 @@
+import type { Context } from 'koa'
+import { AppError } from '../errors.ts'
+
+/** Where a page begins, as it was told with the page before: texts and whole numbers. */
+export type CursorValue = string | number
+
+const MAX_LIMIT = 100
+const DEFAULT_LIMIT = 20
+const MAX_CURSOR = 512
+
+/**
+ * Reads `?limit=&cursor=` and nothing else: a parameter that would be ignored is a mistake of the caller.
+ *
+ * @param kinds of the values in a cursor of this list
+ * @throws AppError bad_request (400), also for a cursor this server has not made
+ */
+export function readPage(
+  ctx: Context,
+  kinds: readonly ('string' | 'number')[],
+): { limit: number; cursor: CursorValue[] | undefined } {
+  const { limit, cursor, ...unknown } = ctx.query
+  const [stranger] = Object.keys(unknown)
+  if (stranger !== undefined) throw fault('', `has an unknown parameter ${stranger.slice(0, 64)}`)
+  return { limit: limitOf(limit), cursor: readCursor(cursor, kinds) }
+}
+
+/** A cursor by itself, for pages; undefined for the first page. Throws bad_request (400). */
+export const readCursor = (cursor: unknown, kinds: readonly ('string' | 'number')[]): CursorValue[] | undefined =>
+  cursor === undefined ? undefined : cursorOf(cursor, kinds)
+
+export const cursorFor = (values: readonly CursorValue[]): string =>
+  Buffer.from(JSON.stringify(values)).toString('base64url')
+
+/** A page as it is sent; without a next one `next_cursor` is null. */
+export const pageOf = <T>(items: readonly T[], next: readonly CursorValue[] | undefined) => ({
+  items,
+  next_cursor: next ? cursorFor(next) : null,
+})
+
+function limitOf(text: unknown): number {
+  if (text === undefined) return DEFAULT_LIMIT
+  const limit = typeof text === 'string' && /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (limit < 1 || limit > MAX_LIMIT) throw fault('/limit', `must be 1 to ${MAX_LIMIT}`)
+  return limit
+}
+
+function cursorOf(text: unknown, kinds: readonly string[]): CursorValue[] {
+  const values = typeof text === 'string' && text.length <= MAX_CURSOR ? parsed(text) : undefined
+  const isOurs =
+    values?.length === kinds.length &&
+    values.every(
+      (value, place) => typeof value === kinds[place] && (typeof value === 'string' || Number.isSafeInteger(value)),
+    )
+  if (!isOurs) throw fault('/cursor', 'is not one this server has made')
+  return values as CursorValue[] // every one has been looked at
+}
+
+function parsed(text: string): unknown[] | undefined {
+  try {
+    const values: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+    return Array.isArray(values) ? values : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const fault = (pointer: string, message: string) =>
+  new AppError('bad_request', 400, `The query ${pointer.slice(1)} ${message}.`.replace('  ', ' '), {
+    faults: [{ pointer, message }],
+  })

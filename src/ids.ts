@@ -1,0 +1,39 @@
+import { randomBytes, randomInt } from 'node:crypto'
+
+let last = { ms: 0, sequence: 0 }
+/** A clock set back by more is believed: better ids out of order than ids of a time long gone. */
+const BELIEVED_STEP_MS = 60_000
+
+/** RFC 9562 section 6.2, method 1: ids of one millisecond carry a counter, so that they sort as they were made. */
+function nextInstant(now: number): typeof last {
+  if (now > last.ms || now < last.ms - BELIEVED_STEP_MS) last = { ms: now, sequence: randomInt(0x800) }
+  else if (last.sequence < 0xfff) last = { ms: last.ms, sequence: last.sequence + 1 }
+  else last = { ms: last.ms + 1, sequence: 0 }
+  return last
+}
+
+/**
+ * A UUID of version 7 (RFC 9562 section 5.7): sorts by time of creation, also within one millisecond of one process.
+ * Made here because PostgreSQL 15 has no uuidv7().
+ */
+export function uuidv7(now: number = Date.now()): string {
+  const { ms, sequence } = nextInstant(now)
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(ms, 0, 6)
+  bytes.writeUInt16BE(0x7000 | sequence, 6)
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+/** An unguessable opaque id, base64url, of the given strength in bits. */
+export const opaqueId = (bits = 256): string => randomBytes(Math.ceil(bits / 8)).toString('base64url')
+
+const OPAQUE = /^[\w-]{8,128}$/
+
+/** Whether a value has the form of our opaque ids; only such values may become part of a store key. */
+export const isOpaqueId = (value: unknown): value is string => typeof value === 'string' && OPAQUE.test(value)
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)

@@ -1,0 +1,170 @@
+/**
+ * The one place that makes an engine instance with every seam of ours. It can be called again with new keys: a rebuilt
+ * engine gets the same overrides and listeners.
+ */
+import { Provider } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
+import type { Credentials } from '../accounts/authentication.ts'
+import type { Client } from '../clients/client.ts'
+import { type Clock, epochSeconds } from '../clock.ts'
+import type { DeviceCookie } from '../http/device-cookie.ts'
+import { isOpaqueId, opaqueId } from '../ids.ts'
+import type { NewSession } from '../sessions/session.ts'
+import type { Ephemeral } from '../storage/ephemeral.ts'
+import { createClientAdapter } from './client-adapter.ts'
+import { type EngineConfigurationDeps, engineConfiguration, grantSecondsFor, SECONDS } from './configuration.ts'
+import { inEngineTerms } from './engine-errors.ts'
+import { tokenPrototypeOf } from './engine-internals.ts'
+import { createEphemeralAdapter } from './ephemeral-adapter.ts'
+import { familyKeys, replayKey } from './ephemeral-keys.ts'
+import type { Keyring } from './keystore.ts'
+import { registerPasswordGrant } from './password-grant.ts'
+import { createRefreshRotation } from './refresh-rotation.ts'
+import { createResourceServers } from './resource-servers.ts'
+import type { Revocation } from './revocation.ts'
+import { createSessionRegister } from './session-register.ts'
+import { carryLineage } from './sign-in-lineage.ts'
+import { createTokenEndpoints } from './token-endpoints.ts'
+import { CLOCK_TOLERANCE_SECONDS, createTokenFormats } from './token-formats.ts'
+
+export interface ProviderDeps
+  extends Pick<EngineConfigurationDeps, 'cookieNames' | 'renderError' | 'renderLogout' | 'renderSignedOut'> {
+  issuer: string
+  accessTokenTtlSeconds: number
+  refreshTokenTtlSeconds: number
+  keyring: Keyring
+  ephemeral: Ephemeral
+  revocation: Revocation
+  clock: Clock
+  findClient(id: string): Promise<Client | undefined>
+  matchesSecret(client: Client, presented: string): boolean
+  findActiveAccount(id: string): Promise<Account | undefined>
+  rolesOf(accountId: string): Promise<string[]>
+  authenticate(credentials: Credentials): Promise<Account>
+  device: Pick<DeviceCookie, 'read'>
+  /** Counts a wrong client secret; throws rate_limited when there were too many. */
+  countWrongSecret(guess: { clientId: string; from: string | undefined }): Promise<void>
+  /** Puts a sign-in on its account's list of sessions, or renews its last use. */
+  rememberSession(session: NewSession): Promise<void>
+  onRefreshReuse(event: { grantId: string; clientId: string | undefined }): void
+}
+
+export function buildProvider(deps: ProviderDeps) {
+  const { issuer, keyring, ephemeral, revocation, clock } = deps
+  const tokens = createTokenFormats({ issuer, keyring, clock })
+  const resourceServers = createResourceServers(deps)
+  const rotation = createRefreshRotation({
+    ephemeral,
+    revocation,
+    settledCodeSeconds: longestLives(deps).accessTokenSeconds + 60,
+    onReuse: deps.onRefreshReuse,
+  })
+  const register = createSessionRegister({ clock, remember: deps.rememberSession })
+  const clientAdapter = createClientAdapter(deps.findClient)
+  const ephemeralAdapter = createEphemeralAdapter({
+    ephemeral,
+    tokens,
+    revocation,
+    rotation,
+    register,
+    isDefaultAudience,
+  })
+
+  const provider: Provider = new Provider(
+    issuer,
+    engineConfiguration({
+      ...deps,
+      resourceServers,
+      adapter: (model) => (model === 'Client' ? clientAdapter : ephemeralAdapter(model)),
+      jwks: keyring.engineJwks(),
+      cookieKeys: keyring.cookieKeys,
+    }),
+  )
+  nameIdsAfterTheirGrant(provider)
+  signRefreshTokens(provider)
+  carryLineage(provider, clock)
+  compareSecretDigests(provider)
+  endSessionBoundTokens(provider)
+  acceptOnce(provider)
+  registerPasswordGrant({ provider, clock, authenticate: deps.authenticate, device: deps.device })
+  const tokenEndpoints = createTokenEndpoints({ provider, issuer, tokens, rotation, revocation, register })
+
+  return { provider, tokenEndpoints, tokens, resourceServers }
+
+  async function isDefaultAudience(audience: string, clientId: string): Promise<boolean> {
+    const client = await provider.Client.find(clientId)
+    return client !== undefined && resourceServers.defaultOf(client) === audience
+  }
+
+  /** Codes and refresh tokens carry their grant, and a rotated token its family, so that their keys follow from them. */
+  function nameIdsAfterTheirGrant({ AuthorizationCode, RefreshToken }: Provider): void {
+    tokenPrototypeOf(AuthorizationCode).generateTokenId = function () {
+      return `${this.grantId}.${opaqueId()}`
+    }
+    tokenPrototypeOf(RefreshToken).generateTokenId = function () {
+      const rotated = Provider.ctx?.oidc?.entities.RotatedRefreshToken
+      const familyId = rotated ? familyKeys(rotated.jti)?.familyId : opaqueId(128)
+      if (!isOpaqueId(familyId)) throw new Error('a rotated refresh token has a family')
+      return `${this.grantId}.${familyId}.${opaqueId(128)}`
+    }
+  }
+
+  /** The engine stores `payload` under its id and hands `value` to the client: the value becomes a signed JWT. */
+  function signRefreshTokens({ RefreshToken }: Provider): void {
+    const model = tokenPrototypeOf(RefreshToken)
+    const { getValueAndPayload } = model
+    model.getValueAndPayload = async function () {
+      const { payload } = await getValueAndPayload.call(this)
+      const { jti, accountId, clientId, iat, exp } = payload
+      if (!jti || !accountId || !clientId || !iat || !exp) throw new Error('a refresh token has a subject and a life')
+      const value = await tokens.signRefreshToken({
+        jti,
+        sub: accountId,
+        client_id: clientId,
+        iat,
+        exp,
+        ims: this.signedInAtMs ?? clock.now(),
+      })
+      return { value, payload }
+    }
+  }
+
+  /** Where the engine looks for a secret stands its digest, so the comparison is ours. */
+  function compareSecretDigests({ Client }: Provider): void {
+    const matches = inEngineTerms(async (id: string, presented: string) => {
+      const client = await deps.findClient(id)
+      if (client && deps.matchesSecret(client, presented)) return true
+      await deps.countWrongSecret({ clientId: id, from: Provider.ctx?.ip })
+      return false
+    })
+    Client.prototype.compareClientSecret = function (presented: string) {
+      return matches(this.clientId, presented)
+    }
+  }
+
+  /** Of rivals with one assertion or proof exactly one is first; the engine words the refusal of the others. */
+  function acceptOnce({ ReplayDetection }: Provider): void {
+    ReplayDetection.unique = inEngineTerms(async (issuedBy: string, jti: string, exp: number) => {
+      const ttlSeconds = Math.max(1, exp - epochSeconds(clock)) + CLOCK_TOLERANCE_SECONDS
+      return ephemeral.put(replayKey(issuedBy, jti), '1', { ttlSeconds, ifAbsent: true })
+    })
+  }
+
+  /** Nothing else tells a JWT that the session it was bound to is over. */
+  function endSessionBoundTokens({ Session }: Provider): void {
+    const { destroy } = Session.prototype
+    const revokeSession = inEngineTerms(revocation.revokeSession)
+    Session.prototype.destroy = async function () {
+      await revokeSession(this.uid)
+      await destroy.call(this)
+    }
+  }
+}
+
+/** Lives that marks and floors must outlast. */
+export const longestLives = (config: { accessTokenTtlSeconds: number; refreshTokenTtlSeconds: number }) => ({
+  // A client may have a longer life of its own, up to the hour that registration allows.
+  accessTokenSeconds: Math.max(config.accessTokenTtlSeconds, 3_600),
+  grantSeconds: grantSecondsFor(config.refreshTokenTtlSeconds),
+  sessionSeconds: SECONDS.session,
+})

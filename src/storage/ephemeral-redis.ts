@@ -1,0 +1,220 @@
+import type { Ephemeral, Family, GrantKeys, ListMember, Rotation } from './ephemeral.ts'
+import * as lua from './ephemeral-scripts.ts'
+import { lifeMs } from './life.ts'
+import type { RedisConnection } from './redis.ts'
+import { unavailableOr } from './unavailable.ts'
+
+type Argument = string | number
+
+/**
+ * The ephemeral store on Redis: one command or one script per verb, one round trip each.
+ * Every key is written under `prefix`. close() ends the connection.
+ */
+export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefix: string }): Ephemeral {
+  const at = (key: string): string => prefix + key
+  const put = script(redis, 'putMember', lua.PUT)
+  const swap = script(redis, 'swapRecord', lua.SWAP)
+  const offer = script(redis, 'offer', lua.OFFER)
+  const consumeOnce = script(redis, 'consumeOnce', lua.CONSUME_ONCE)
+  const settle = script(redis, 'settle', lua.SETTLE)
+  const saveCode = script(redis, 'saveCode', lua.SAVE_CODE)
+  const redeemCode = script(redis, 'redeemCode', lua.REDEEM_CODE)
+  const startFamily = script(redis, 'startFamily', lua.START_FAMILY)
+  const rotateBegin = script(redis, 'rotateBegin', lua.ROTATE_BEGIN)
+  const rotateCommit = script(redis, 'rotateCommit', lua.ROTATE_COMMIT)
+  const rotateAbort = script(redis, 'rotateAbort', lua.ROTATE_ABORT)
+  const revokeGrant = script(redis, 'revokeGrant', lua.REVOKE_GRANT)
+  const enlist = script(redis, 'enlistMember', lua.ENLIST_MEMBER)
+  const listMembers = script(redis, 'listMembers', lua.LIST_MEMBERS)
+  const delist = script(redis, 'delistMembers', lua.DELIST)
+  const spend = script(redis, 'spend', lua.SPEND)
+  /** One list takes three keys, in the slot of its name's hash tag. */
+  const listKeys = (list: string): string[] => [at(list), at(`${list}:ends`), at(`${list}:values`)]
+
+  return {
+    kind: 'redis',
+
+    async get(keys) {
+      if (keys.length === 0) return []
+      return (await answer(redis.mget(keys.map(at)))).map(present)
+    },
+
+    async put(key, value, { ttlSeconds, ifAbsent = false, index }) {
+      const ttl = lifeMs(ttlSeconds)
+      if (index !== undefined) return (await put([at(key), at(index)], [value, ttl, ifAbsent ? 1 : 0])) === 1
+      const set = ifAbsent ? redis.set(at(key), value, 'PX', ttl, 'NX') : redis.set(at(key), value, 'PX', ttl)
+      return (await answer(set)) === 'OK'
+    },
+
+    async swap(key, from, to, { ttlSeconds }) {
+      const values = [to, lifeMs(ttlSeconds), ...(from === undefined ? [] : [from])]
+      return (await swap([at(key)], values)) === 1
+    },
+
+    async putAll(records) {
+      if (records.length === 0) return
+      const pipeline = redis.pipeline()
+      for (const { key, value, ttlSeconds } of records) pipeline.set(at(key), value, 'PX', lifeMs(ttlSeconds))
+      repliesOf(await answer(pipeline.exec()))
+    },
+
+    take: async (key) => present(await answer(redis.getdel(at(key)))),
+
+    remove: async (keys) => (keys.length === 0 ? 0 : answer(redis.unlink(keys.map(at)))),
+
+    async offer(key, value, { ttlSeconds, index = key }) {
+      await offer([at(key), at(index)], [value, lifeMs(ttlSeconds)])
+    },
+
+    async peek(key) {
+      const both = redis.pipeline().hmget(at(key), 'v', 's').pttl(at(key))
+      const [object, leftMs] = repliesOf(await answer(both.exec()))
+      const [value, state] = Array.isArray(object) ? object : []
+      if (typeof value !== 'string' || !isState(state)) return undefined
+      return { value, state, leftMs: Number(leftMs) }
+    },
+
+    async consumeOnce(key) {
+      const outcome = await consumeOnce([at(key)], [])
+      return outcome === 'won' || outcome === 'lost' ? outcome : 'gone'
+    },
+
+    async settle(key, { ttlSeconds }) {
+      await settle([at(key)], [lifeMs(ttlSeconds)])
+    },
+
+    async saveCode(key, digest, { ttlSeconds }) {
+      await saveCode([at(key)], [digest, lifeMs(ttlSeconds)])
+    },
+
+    redeemCode: async (key, digest, { maxTries }) => (await redeemCode([at(key)], [digest, maxTries])) === 1,
+
+    async startFamily({ key, index, digest, data, ttlSeconds, settles, deny = key }) {
+      const settled = settles ?? { key, ttlSeconds }
+      const started = await startFamily(
+        [at(key), at(index), at(settled.key), at(deny)],
+        [digest, data, lifeMs(ttlSeconds), lifeMs(settled.ttlSeconds)],
+      )
+      return started === 1
+    },
+
+    async readFamily(key, marks) {
+      const pipeline = redis.pipeline().hmget(at(key), 'c', 'p', 'd')
+      if (marks.length > 0) pipeline.mget(marks.map(at))
+      const [family, values] = repliesOf(await answer(pipeline.exec()))
+      return { family: familyOf(family), marks: Array.isArray(values) ? values.map(present) : [] }
+    },
+
+    async rotateBegin({ key, sealedKey, grant, digest, leaseId, leaseMs, graceMs }) {
+      const keys = [at(key), at(sealedKey), at(grant.index), at(grant.deny)]
+      return rotationOf(await rotateBegin(keys, [digest, leaseId, leaseMs, graceMs, lifeMs(grant.denySeconds)]))
+    },
+
+    async rotateCommit({ key, sealedKey, leaseId, digest, data, sealed, ttlSeconds, graceMs }) {
+      const values = [leaseId, digest, data, sealed, lifeMs(ttlSeconds), graceMs]
+      return (await rotateCommit([at(key), at(sealedKey)], values)) === 1
+    },
+
+    async rotateAbort({ key, leaseId }) {
+      await rotateAbort([at(key)], [leaseId])
+    },
+
+    async revokeGrant({ index, deny, denySeconds }: GrantKeys) {
+      await revokeGrant([at(index), at(deny)], [lifeMs(denySeconds)])
+    },
+
+    async enlist(list, member, value, { ttlSeconds, cap, keep = false }) {
+      await enlist(listKeys(list), [member, value, lifeMs(ttlSeconds), cap, keep ? 1 : 0])
+    },
+
+    async listMembers(list, { limit, before }) {
+      return membersOf(await listMembers(listKeys(list), [limit, before?.usedAtMs ?? '+inf', before?.member ?? '']))
+    },
+
+    async delist(list, members) {
+      if (members.length > 0) await delist(listKeys(list), members)
+    },
+
+    async spend(key, { capacity, perSecond, cost }) {
+      const reply = await spend([at(key)], [capacity, perSecond, cost])
+      if (!Array.isArray(reply)) throw unexpected('spend')
+      return { ok: reply[0] === 1, retryAfterMs: Number(reply[1]) }
+    },
+
+    async check() {
+      await answer(redis.ping())
+    },
+
+    async close() {
+      // QUIT lets the commands under way finish; a server that is gone need not be told.
+      await redis.quit().catch(() => redis.disconnect())
+    },
+  }
+}
+
+/**
+ * A script as a function of keys and values. ioredis sends its text once per connection and its digest from then on,
+ * and sends the text again when a restarted server answers NOSCRIPT.
+ */
+function script(redis: RedisConnection, name: string, text: string) {
+  redis.defineCommand(name, { lua: text })
+  // defineCommand adds a method that the types cannot know.
+  const run: (this: RedisConnection, keys: number, ...rest: Argument[]) => Promise<unknown> = Reflect.get(redis, name)
+  return (keys: readonly string[], values: readonly Argument[]): Promise<unknown> =>
+    answer(run.call(redis, keys.length, ...keys, ...values))
+}
+
+async function answer<T>(reply: Promise<T>): Promise<T> {
+  try {
+    return await reply
+  } catch (error) {
+    throw unavailableOr('Redis', error)
+  }
+}
+
+/** The replies of a pipeline; the first failed command fails them all. */
+function repliesOf(results: [error: Error | null, reply: unknown][] | null): unknown[] {
+  return (results ?? []).map(([error, reply]) => {
+    if (error) throw unavailableOr('Redis', error)
+    return reply
+  })
+}
+
+const present = <T>(value: T | null): T | undefined => value ?? undefined
+
+const isState = (value: unknown): value is 'fresh' | 'taken' | 'done' =>
+  value === 'fresh' || value === 'taken' || value === 'done'
+
+function familyOf(reply: unknown): Family | undefined {
+  const [current, previous, data] = Array.isArray(reply) ? reply : []
+  if (typeof current !== 'string' || typeof data !== 'string') return undefined
+  return { current, previous: typeof previous === 'string' ? previous : undefined, data }
+}
+
+/** A flat reply of member, last use and value, over and over. */
+function membersOf(reply: unknown): ListMember[] {
+  if (!Array.isArray(reply)) throw unexpected('listMembers')
+  return Array.from({ length: reply.length / 3 }, (_, place) => {
+    const [member, usedAtMs, value] = reply.slice(3 * place)
+    return { member: String(member), usedAtMs: Number(usedAtMs), value: String(value) }
+  })
+}
+
+function rotationOf(reply: unknown): Rotation {
+  const [outcome, detail] = Array.isArray(reply) ? reply : []
+  switch (outcome) {
+    case 'won':
+      return { outcome, data: String(detail) }
+    case 'busy':
+      return { outcome, retryMs: Number(detail) }
+    case 'replay':
+      return { outcome, sealed: String(detail) }
+    case 'reuse':
+    case 'gone':
+      return { outcome }
+    default:
+      throw unexpected('rotateBegin')
+  }
+}
+
+const unexpected = (verb: string): Error => new Error(`Redis gave an unexpected reply to ${verb}.`)

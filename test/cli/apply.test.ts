@@ -1,0 +1,136 @@
+import { cpSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { type Usher, usherOnServers } from './usher.ts'
+
+const EXAMPLE = fileURLToPath(new URL('../../config/apply.example.yaml', import.meta.url))
+const SECRET = 'q7Rk2mVx9TzB4nLw8YcH3sJd6FgP1aKe5UiO0rXvNbM'
+
+describe('usher apply', function () {
+  this.timeout(30_000)
+  let usher: Usher
+  const write = (name: string, content: unknown) =>
+    writeFileSync(join(usher.dir, name), typeof content === 'string' ? content : JSON.stringify(content))
+  const faultsOf = async (content: unknown): Promise<string[]> => {
+    write('faulty.yaml', content)
+    const { code, err } = await usher('apply', 'faulty.yaml')
+    expect(code).to.equal(1)
+    return err
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace('usher: ', ''))
+  }
+
+  before(async () => {
+    usher = await usherOnServers()
+    cpSync(EXAMPLE, join(usher.dir, 'example.yaml'))
+  })
+  after(() => usher.remove())
+
+  it('plans without writing', async () => {
+    for (const _ of [1, 2]) {
+      const { code, out } = await usher('apply', 'example.yaml', '--dry-run')
+      expect(code).to.equal(0)
+      expect(out).to.match(/created {4}client {6}reports-web\n/)
+      expect(out).to.contain('6 created, 0 changed, 0 unchanged. Nothing was written.')
+    }
+    expect(JSON.parse((await usher('client', 'list', '--json')).out)).to.deep.equal([])
+  })
+
+  it('does what it planned, prints generated secrets once, and says unchanged when repeated', async () => {
+    const first = await usher('apply', 'example.yaml')
+    expect(first.err).to.equal('')
+    expect(first.out).to.contain('6 created, 0 changed, 0 unchanged.')
+    expect(first.out.match(/client_secret of reports-\w+, shown this once: [\w-]{43}/g)).to.have.lengthOf(2)
+    for (const more of [[], ['--dry-run']]) {
+      const again = await usher('apply', 'example.yaml', ...more)
+      expect(again.out).to.contain('0 created, 0 changed, 6 unchanged.')
+      expect(again.out).to.not.contain('client_secret')
+    }
+  })
+
+  it('takes JSON, and secrets from variables and files beside it', async () => {
+    write('secret.txt', `${SECRET}\n`)
+    const clients = [
+      { id: 'one', type: 'machine', secret_env: 'ONE_SECRET' },
+      { id: 'two', type: 'machine', secret_file: 'secret.txt' },
+    ]
+    const accounts = [{ email: 'ann@example.org', password_env: 'ANN_PASSWORD', roles: ['superuser'] }]
+    write('secrets.json', { clients, accounts })
+    const env = { ONE_SECRET: SECRET, ANN_PASSWORD: 'a quite long pass phrase' }
+    const first = await usher.with({ env })('apply', 'secrets.json')
+    expect(first.out).to.contain('3 created').and.not.contain(SECRET)
+    expect((await usher.with({ env })('apply', 'secrets.json')).out).to.contain('3 unchanged')
+    const others = { ONE_SECRET: SECRET.toLowerCase(), ANN_PASSWORD: 'another quite long one' }
+    expect((await usher.with({ env: others })('apply', 'secrets.json', '--dry-run')).out).to.contain('2 changed')
+    expect((await usher.with({ env: others })('apply', 'secrets.json')).out).to.contain('2 changed')
+  })
+
+  it('replaces the roles of an account and the permissions of a role', async () => {
+    write(
+      'roles.yaml',
+      'roles: [{ key: analyst, permissions: [reports_read] }]\naccounts: [{ email: analyst@example.org, roles: [] }]',
+    )
+    expect((await usher('apply', 'roles.yaml', '--dry-run')).out).to.contain('2 changed')
+    expect((await usher('apply', 'roles.yaml')).out).to.contain('2 changed')
+    expect((await usher('apply', 'roles.yaml')).out).to.contain('2 unchanged')
+  })
+
+  it('refuses unknown keys, missing ones and wrong types with their paths, all at once', async () => {
+    const faults = await faultsOf({
+      clients: [{ id: 'a', type: 'web', redirect_urls: [] }, { id: 'b', type: 'toaster' }, { type: 'web' }],
+      accounts: [{ email: 'a@example.org', password: 'hush' }],
+      role: [],
+    })
+    expect(faults).to.have.members([
+      'role: unknown key',
+      'clients[0].redirect_urls: unknown key',
+      'clients[1].type: must be one of web, spa, native, machine',
+      'clients[2].id: is missing',
+      'accounts[0].password: unknown key',
+    ])
+  })
+
+  it('names the place of what a room refuses', async () => {
+    expect(
+      await faultsOf({ clients: [{ id: 'a', type: 'web', redirect_uris: ['https://a.example/', 'ftp://x'] }] }),
+    ).to.satisfy(([fault]: string[]) => fault?.startsWith('clients[0].redirect_uris[1]: '))
+    expect((await faultsOf({ roles: [{ key: 'r', permissions: ['nope'] }] }))[0]).to.match(
+      /^roles\[0\]\.permissions: .*nope/,
+    )
+    expect((await faultsOf({ accounts: [{ email: 'a@example.org', roles: ['nope'] }] }))[0]).to.match(
+      /^accounts\[0\]\.roles: .*nope/,
+    )
+    expect((await faultsOf({ accounts: [{ email: 'nobody' }] }))[0]).to.match(/^accounts\[0\]\.email: /)
+  })
+
+  it('writes nothing when anything is refused, and foresees it', async () => {
+    const clients = [{ id: 'half-way', type: 'machine' }]
+    write('half.json', { clients, accounts: [{ email: 'half@example.org', roles: ['nope'] }] })
+    expect((await usher('apply', 'half.json', '--dry-run')).code).to.equal(1)
+    expect((await usher('apply', 'half.json')).code).to.equal(1)
+    expect((await usher('client', 'show', 'half-way')).code).to.equal(1)
+  })
+
+  it('refuses a secret twice, an unset variable, a missing file, a repeated object and broken YAML', async () => {
+    const machine = { id: 'a', type: 'machine' }
+    expect(await faultsOf({ clients: [{ ...machine, secret_env: 'A', secret_file: 'b' }] })).to.deep.equal([
+      'clients[0]: holds two forms of the same secret',
+    ])
+    expect(
+      await faultsOf({
+        clients: [
+          { ...machine, secret_env: 'NOT_SET' },
+          { ...machine, secret_file: 'nowhere' },
+        ],
+      }),
+    ).to.deep.equal([
+      'clients[1]: a is described twice',
+      'clients[0].secret_env: the environment variable NOT_SET is not set',
+      'clients[1].secret_file: the file nowhere cannot be read',
+    ])
+    expect(await faultsOf('clients: [\n')).to.have.lengthOf(1)
+    expect((await usher('apply', 'nowhere.yaml')).err).to.equal('usher: nowhere.yaml cannot be read\n')
+  })
+})

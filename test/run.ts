@@ -1,0 +1,79 @@
+/**
+ * What `npm test` runs: real services, then mocha, then everything is gone again.
+ * `npm test -- test/storage/migrations.test.ts --grep round` passes files and flags on to mocha.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { migrateUp } from '../src/storage/migrator.ts'
+import { openPostgres } from '../src/storage/postgres.ts'
+import { makeRunDirectory, type Service, startServices } from './services.ts'
+import { createDatabase, type TestDatabase } from './support/database.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const flags = process.argv.slice(2).filter((argument) => argument !== '--')
+const isWholeSuite = !flags.some((argument) => /\.ts$/.test(argument))
+const isFiltered = flags.some((argument) => /^(-[gf]$|--f?grep|--invert)/.test(argument))
+
+const directory = await makeRunDirectory()
+let services: Service[] = []
+let template: TestDatabase | undefined
+let mocha: ReturnType<typeof spawn> | undefined
+let code = 1
+
+let isStopped = false
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    isStopped = true
+    code = 128 + constants.signals[signal]
+    mocha?.kill(signal)
+  })
+}
+
+try {
+  services = await startServices(directory)
+  for (const { name, how, version, startMs } of services) console.log(`${name}: ${version} (${how}, ${startMs} ms)`)
+  const urls = Object.fromEntries(services.map(({ name, url }) => [name, url]))
+  template = await createDatabase(urls.PostgreSQL ?? '')
+  await migrateTemplate(template.url)
+  const env = {
+    ...process.env,
+    NODE_ENV: 'test',
+    TEST_DATABASE_URL: urls.PostgreSQL,
+    TEST_DATABASE_TEMPLATE: template.name,
+    TEST_REDIS_URL: urls.Redis,
+    CHROMIUM_BIN: urls.Chromium,
+    TEST_RUN_DIRECTORY: directory,
+    TEST_WHOLE_SUITE: isWholeSuite && !isFiltered ? '1' : '',
+  }
+  if (isStopped) throw new Error('Stopped before the tests began.')
+  const specs = isWholeSuite ? ['test/**/*.test.ts'] : []
+  mocha = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', ...flags, ...specs], {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  })
+  const [exitCode] = await once(mocha, 'exit')
+  if (!isStopped) code = exitCode ?? 1
+} catch (error) {
+  // Its stack would only tell of this file; the message names what to do.
+  console.error(error instanceof Error ? error.message : error)
+} finally {
+  await template?.drop().catch(() => {})
+  await Promise.all(services.map((service) => service.stop()))
+  await rm(directory, { recursive: true, force: true })
+}
+process.exitCode = code
+
+async function migrateTemplate(url: string): Promise<void> {
+  const database = await openPostgres(url)
+  try {
+    await migrateUp(database)
+  } finally {
+    // CREATE DATABASE copies a template only while nobody is connected to it.
+    await database.close()
+  }
+}

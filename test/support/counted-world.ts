@@ -1,0 +1,87 @@
+/**
+ * A server in the process of the test, over stores that tell how often they were asked. For questions about costs; what
+ * a server does is asked of real processes (world.ts).
+ */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { assembleApp } from '../../src/app.ts'
+import { composeCore, composeWeb, type Stores } from '../../src/compose.ts'
+import { loadConfig } from '../../src/config.ts'
+import { createLogger } from '../../src/observability/logger.ts'
+import { openKeyring } from '../../src/oidc/keystore.ts'
+import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
+import { createSqlEphemeral } from '../../src/storage/ephemeral-sql.ts'
+import { openPostgres } from '../../src/storage/postgres.ts'
+import { openRedis } from '../../src/storage/redis.ts'
+import { freshDatabase, freshRedisPrefix, redisUrl, temporaryDirectory } from './database.ts'
+import { freePort } from './world.ts'
+
+export interface Counts {
+  redis: number
+  sql: number
+}
+
+export type CountedWorld = Awaited<ReturnType<typeof startCountedWorld>>
+
+/** @param ephemeral where what dies by itself is kept */
+export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
+  const [fresh, keysDir, dataDir, port] = await Promise.all([
+    freshDatabase(),
+    temporaryDirectory('keys'),
+    temporaryDirectory('data'),
+    freePort(),
+  ])
+  const issuer = `http://localhost:${port}`
+  const config = loadConfig({
+    NODE_ENV: 'test',
+    USHER_PORT: String(port),
+    USHER_ISSUER: issuer,
+    USHER_DATABASE_URL: fresh.url,
+    USHER_KEYS_DIR: keysDir,
+    USHER_DATA_DIR: dataDir,
+    USHER_LOG_LEVEL: 'silent',
+    USHER_SIGN_INS_PER_MINUTE: '10000',
+  })
+  const counts: Counts = { redis: 0, sql: 0 }
+  const database = await openPostgres(fresh.url, { onQuery: () => counts.sql++ })
+  const redis = await openRedis(redisUrl(), { onCommand: ({ isRoundTrip }) => (counts.redis += Number(isRoundTrip)) })
+  const stores: Stores = {
+    database,
+    ephemeral:
+      ephemeral === 'redis'
+        ? createRedisEphemeral(redis, { prefix: freshRedisPrefix() })
+        : createSqlEphemeral(database),
+    names: { database: '', ephemeral: '' },
+    async close() {
+      redis.disconnect()
+      await database.close()
+    },
+  }
+  const keyring = await openKeyring({ dir: keysDir, production: false, secrets: config })
+  const core = composeCore({ config, stores, keyring })
+  const logger = createLogger({ level: config.logLevel })
+  const server = createServer(
+    assembleApp(composeWeb({ config, stores, core, keyring, logger, isDraining: () => false })),
+  )
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+
+  return {
+    issuer,
+    servers: [{ address: `http://127.0.0.1:${port}` }],
+    core,
+    /** What a piece of work costs in round trips; and what it answers. */
+    async counting<T>(work: () => Promise<T>): Promise<{ answer: T; counts: Counts }> {
+      const before = { ...counts }
+      const answer = await work()
+      return { answer, counts: { redis: counts.redis - before.redis, sql: counts.sql - before.sql } }
+    },
+    async stop() {
+      server.closeAllConnections()
+      server.close()
+      await core.hashes.close()
+      await stores.close()
+      await fresh.drop()
+    },
+  }
+}
