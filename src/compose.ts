@@ -3,6 +3,8 @@ import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createAccess } from './access/access.ts'
+import { createAccessChanges } from './access/access-change.ts'
+import { createAccessChangeStore } from './access/access-change-store.ts'
 import { createPermissionStore } from './access/permission-store.ts'
 import { createRoleStore } from './access/role-store.ts'
 import type { Account } from './accounts/account.ts'
@@ -27,6 +29,8 @@ import { mountRegistrationPages } from './accounts/registration-pages.ts'
 import { mountAccounts } from './accounts/routes.ts'
 import { createSignInStore } from './accounts/sign-in-store.ts'
 import { createSignIns } from './accounts/sign-ins.ts'
+import { createAuditLog } from './audit/audit-log.ts'
+import { createAuditStore } from './audit/audit-store.ts'
 import { accountCallback, BUILT_IN_CLIENT, builtInClient } from './clients/built-in-client.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
@@ -40,13 +44,16 @@ import { mountDemo } from './demo/pages.ts'
 import { createRelyingParty } from './demo/relying-party.ts'
 import { createVisits } from './demo/visits.ts'
 import { createAccountGate } from './http/account-gate.ts'
+import { createApi } from './http/api.ts'
 import { loadAssets, mountAssets } from './http/assets.ts'
 import { createAuthenticate } from './http/authenticate.ts'
 import { createCookies } from './http/cookies.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createDeviceCookie } from './http/device-cookie.ts'
 import { createErrorHandler, logStrayErrors } from './http/error-handler.ts'
+import { createGatekeeper } from './http/gatekeeper.ts'
 import { mountHome } from './http/home.ts'
+import { createIdempotency } from './http/idempotency.ts'
 import { createLocaleOf } from './http/locale.ts'
 import { mountOperations } from './http/operations.ts'
 import { createPinnedHost, pinProtocol, trustProxies } from './http/pinned-host.ts'
@@ -177,6 +184,9 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
   const hashes = createHashPool()
   const { signInsPerMinutePerAddress, codesPerHourPerAddress } = config
   const limits = createLimits(ephemeral, { pepper, signInsPerMinutePerAddress, codesPerHourPerAddress })
+  const audit = createAuditLog({ store: createAuditStore() })
+  const changeStore = createAccessChangeStore()
+  const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce: () => undefined })
   const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
@@ -295,8 +305,10 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     accounts,
     access,
     applications,
+    audit,
     authentication,
     changePassword,
+    changes,
     clients,
     deletion,
     devices,
@@ -413,6 +425,15 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     audience: resourceServers.ownAudience,
     isFirstParty: async (clientId) => (await core.clients.find(clientId))?.firstParty === true,
   })
+  const api = createApi({
+    admit: createGatekeeper({
+      authenticate: authenticateRequest,
+      holdsAny: async () => false,
+      manages: async () => false,
+    }),
+    idempotency: createIdempotency({ ephemeral: stores.ephemeral, secret: derived(keyring, 'idempotency') }),
+    checkAnswers: config.underTest,
+  })
   const firstPartySession = {
     issuer,
     defaultClientId: BUILT_IN_CLIENT.id,
@@ -459,6 +480,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     securityHeaders: createSecurityHeaders({ issuer }),
     mounts: [
       mounting(mountOperations, { health, isDraining }),
+      api.mount,
       mounting(mountAssets, assets),
       mounting(mountHome, { render, issuer, hasDemo }),
       ...(mailbox && !config.production ? [mounting(mountDevMail, { mailbox, render })] : []),

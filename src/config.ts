@@ -10,6 +10,8 @@ import schema from '../config/schema.json' with { type: 'json' }
 /** The checked, frozen settings of one process. */
 export interface Config {
   readonly production: boolean
+  /** Whether this is a run of the tests, which check what the server answers against its own declarations. */
+  readonly underTest: boolean
   readonly host: string
   readonly port: number
   /** The issuer identifier: no path, no trailing slash. Every URL the server writes starts with it. */
@@ -104,6 +106,7 @@ export function loadConfig(env: Environment = environment, cwd: string = process
   const issuer = optionalText('USHER_ISSUER')
   return Object.freeze({
     production,
+    underTest: env.NODE_ENV === 'test',
     host: text('USHER_HOST'),
     port,
     issuer: issuer === undefined ? localIssuer(port) : new URL(issuer).origin,

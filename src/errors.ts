@@ -5,8 +5,10 @@
 export type ErrorCode =
   | 'bad_request'
   | 'conflict'
+  | 'cycle'
   | 'forbidden'
   | 'fresh_sign_in_required'
+  | 'in_use'
   | 'invalid_code'
   | 'invalid_credentials'
   | 'invalid_password'

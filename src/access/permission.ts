@@ -15,12 +15,20 @@ export interface PermissionInput {
 
 /** Everything; held by superusers. */
 export const ALL_ALL = 'all_all'
-/** To administer permissions, roles and their assignment. */
-const PERMISSIONS_ADMIN = 'permissions_admin'
+export const PERMISSIONS_ADMIN = 'permissions_admin'
+export const ACCOUNTS_ADMIN = 'accounts_admin'
+export const TEAMS_ADMIN = 'teams_admin'
+export const CLIENTS_ADMIN = 'clients_admin'
+export const AUDIT_READ = 'audit_read'
 
+/** These are there in every installation and cannot be deleted. */
 export const BASE_PERMISSIONS: readonly Required<PermissionInput>[] = [
   { key: ALL_ALL, description: 'Everything' },
-  { key: PERMISSIONS_ADMIN, description: 'Administer permissions, roles and their assignment' },
+  { key: PERMISSIONS_ADMIN, description: 'Administer permissions, roles, resources and their assignment' },
+  { key: ACCOUNTS_ADMIN, description: 'Administer accounts and their sessions' },
+  { key: TEAMS_ADMIN, description: 'Administer teams and visibility groups' },
+  { key: CLIENTS_ADMIN, description: 'Administer clients' },
+  { key: AUDIT_READ, description: 'Read the audit events' },
 ]
 
 // Keys travel in token claims and policy expressions, so they hold nothing that needs quoting there.

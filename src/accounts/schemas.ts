@@ -1,5 +1,5 @@
 /** Bodies of /api/v1/registration and /api/v1/me, as JSON Schema and as types. */
-import type { BodySchema } from '../http/validate.ts'
+import type { BodySchema } from '../http/schema.ts'
 
 const EMAIL = { type: 'string', minLength: 3, maxLength: 254 }
 /** Far above what the policy allows, so that a password is judged by the policy and not by this. */

@@ -28,8 +28,13 @@ export interface Identity {
   authTime: number
 }
 
-/** Undefined for everything but a genuine, live access token of an account. */
-export type Identify = (token: string) => Promise<Identity | undefined>
+/** Whose token it is: an account's, or that of a client by itself. */
+export type Bearer =
+  | { kind: 'account'; identity: Identity }
+  | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; audience: string }
+
+/** Undefined for everything but a genuine, live access token. */
+export type Identify = (token: string) => Promise<Bearer | undefined>
 
 export interface AuthenticateDeps {
   issuer: string
@@ -46,10 +51,11 @@ export type Authenticate = ReturnType<typeof createAuthenticate>
 export function createAuthenticate({ issuer, identify, cookies, audience, isFirstParty }: AuthenticateDeps) {
   const { origin } = new URL(issuer)
 
-  async function token(ctx: Context): Promise<Identity> {
+  async function bearer(ctx: Context): Promise<Bearer> {
     const value = presentedToken(ctx)
-    const identity = value === undefined ? undefined : await identify(value)
-    if (identity) return identity
+    const found = value === undefined ? undefined : await identify(value)
+    // A client's token for another resource server is none of this API.
+    if (found && (found.kind === 'account' || found.audience === audience)) return found
     // RFC 6750 section 3.1: without any token "the resource server SHOULD NOT include an error code".
     ctx.set(
       'WWW-Authenticate',
@@ -57,6 +63,15 @@ export function createAuthenticate({ issuer, identify, cookies, audience, isFirs
     )
     throw new AppError('unauthenticated', 401, 'Sign in first: there is no valid access token in this request.')
   }
+
+  async function token(ctx: Context): Promise<Identity> {
+    const found = await bearer(ctx)
+    if (found.kind === 'account') return found.identity
+    throw new AppError('forbidden', 403, 'This is for people: the access token is that of a client.')
+  }
+
+  const isOwn = async (identity: Identity): Promise<boolean> =>
+    identity.audience === audience && (await isFirstParty(identity.clientId))
 
   function presentedToken(ctx: Context): string | undefined {
     const authorization = ctx.get('Authorization')
@@ -67,8 +82,14 @@ export function createAuthenticate({ issuer, identify, cookies, audience, isFirs
   }
 
   return {
+    /** Any live token, of an account for whatever audience, of a client for this API. Throws as `token` does. */
+    bearer,
+
     /** Any live token of an account, for whatever audience. Throws unauthenticated (401), forbidden (403) by cookie. */
     token,
+
+    /** Whether a token is one with which people act on this API themselves: for it, and issued to a client of the house. */
+    isOwn,
 
     /**
      * A token with which people act on their own account: for this API, issued to a client of the house.
@@ -76,7 +97,7 @@ export function createAuthenticate({ issuer, identify, cookies, audience, isFirs
      */
     async account(ctx: Context): Promise<Identity> {
       const identity = await token(ctx)
-      if (identity.audience === audience && (await isFirstParty(identity.clientId))) return identity
+      if (await isOwn(identity)) return identity
       throw new AppError('forbidden', 403, 'This access token is not for managing the account.', {
         detail: `audience ${identity.audience}, client ${identity.clientId}`,
       })

@@ -28,3 +28,12 @@ export function checkIfMatch(ifMatch: string, representation: object): void {
     throw new AppError('precondition_failed', 412, 'It has been changed since it was read. Read it again first.')
   }
 }
+
+/** Answers a creation: 201 with the object, where it is, and its validator. */
+export function sendCreated(ctx: Context, path: string, representation: object): void {
+  ctx.status = 201
+  ctx.set('Location', path)
+  ctx.set('ETag', etagOf(representation))
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = representation
+}

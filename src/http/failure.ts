@@ -60,8 +60,10 @@ const codeOfStatus = (status: number): string => CODES.get(status) ?? 'bad_reque
 const OAUTH_CODES = new Map([
   ['bad_request', 'invalid_request'],
   ['conflict', 'invalid_request'],
+  ['cycle', 'invalid_request'],
   ['forbidden', 'access_denied'],
   ['fresh_sign_in_required', 'access_denied'],
+  ['in_use', 'invalid_request'],
   ['invalid_code', 'invalid_grant'],
   ['invalid_credentials', 'invalid_grant'],
   ['invalid_password', 'invalid_grant'],

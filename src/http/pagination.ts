@@ -4,7 +4,16 @@ import { AppError } from '../errors.ts'
 /** Where a page begins, as it was told with the page before: texts and whole numbers. */
 export type CursorValue = string | number
 
+/** What a list is asked for. */
+export interface Page {
+  limit: number
+  cursor: CursorValue[] | undefined
+  /** What the items begin with. */
+  search: string | undefined
+}
+
 const MAX_LIMIT = 100
+const MAX_SEARCH = 200
 const DEFAULT_LIMIT = 20
 const MAX_CURSOR = 512
 
@@ -22,6 +31,39 @@ export function readPage(
   const [stranger] = Object.keys(unknown)
   if (stranger !== undefined) throw fault('', `has an unknown parameter ${stranger.slice(0, 64)}`)
   return { limit: limitOf(limit), cursor: readCursor(cursor, kinds) }
+}
+
+const PAGE_PARAMETERS = ['limit', 'cursor', 'search']
+
+/**
+ * Reads `?limit=&cursor=`, and `search` where the list has one.
+ * @throws AppError bad_request (400), also for a cursor this server has not made
+ */
+export function readPageOf(
+  query: Record<string, unknown>,
+  { cursor: kinds, search: meaning }: { cursor: readonly ('string' | 'number')[]; search?: string },
+): Page {
+  const { limit, cursor, search } = query
+  if (search !== undefined && meaning === undefined) throw fault('/search', 'is not known here')
+  const isText = typeof search === 'string' && search.isWellFormed() && !search.includes('\0')
+  if (search !== undefined && !(isText && search.length <= MAX_SEARCH))
+    throw fault('/search', 'is not a text to look for')
+  return {
+    limit: limitOf(limit),
+    cursor: readCursor(cursor, kinds),
+    search: typeof search === 'string' && search !== '' ? search : undefined,
+  }
+}
+
+/** The rest of a query. */
+export const withoutPage = (query: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(query).filter(([name]) => !PAGE_PARAMETERS.includes(name)))
+
+/** The first `limit` of the `limit + 1` rows that were read, and where the next page begins. */
+export function onePage<T>(rows: readonly T[], limit: number, cursorOf: (last: T) => CursorValue[]) {
+  const items = rows.slice(0, limit)
+  const last = rows.length > limit ? items.at(-1) : undefined
+  return { items, next: last && cursorOf(last) }
 }
 
 /** A cursor by itself, for pages; undefined for the first page. Throws bad_request (400). */

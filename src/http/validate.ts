@@ -3,21 +3,17 @@
  * refused with a pointer (RFC 6901) to every fault.
  */
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import addFormats from 'ajv-formats'
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
 import { readJson } from './body.ts'
-
-/** An object schema; it must refuse additional properties, so that a misspelt or forged member never passes silently. */
-export interface BodySchema {
-  readonly type: 'object'
-  readonly additionalProperties: false
-  readonly properties: Readonly<Record<string, object>>
-  readonly required?: readonly string[]
-}
+import type { Parameter, Route } from './route.ts'
+import type { BodySchema } from './schema.ts'
 
 const MAX_FAULTS = 20
 
-const ajv = new Ajv2020({ allErrors: true, strict: true, ownProperties: true })
+const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, ownProperties: true })
+addFormats.default(ajv, { mode: 'fast', formats: ['uuid', 'date-time', 'uri', 'email'] })
 
 /**
  * Makes the reader of one kind of body. `T` is what the schema describes; schemas and types stand side by side in a
@@ -48,3 +44,51 @@ function faultOf({ instancePath, keyword, params, message = 'is wrong' }: ErrorO
 
 /** RFC 6901 section 3: "~" is written as "~0" and "/" as "~1". A hostile name is cut short. */
 const token = (name: unknown): string => String(name).slice(0, 64).replaceAll('~', '~0').replaceAll('/', '~1')
+
+/**
+ * Makes the reader of the texts in an address or a query.
+ *
+ * @returns a function that answers them, and throws AppError bad_request (400) with a fault per text, unknown ones included
+ */
+export function textsOf(
+  parameters: Readonly<Record<string, Parameter>>,
+  where: 'address' | 'query',
+): (texts: Readonly<Record<string, unknown>>) => Record<string, string | undefined> {
+  const matches = ajv.compile<Record<string, string>>({
+    type: 'object',
+    additionalProperties: false,
+    required: Object.keys(parameters).filter((name) => parameters[name]?.required),
+    properties: Object.fromEntries(Object.entries(parameters).map(([name, { schema }]) => [name, schema])),
+  })
+  return function readTexts(texts) {
+    if (matches({ ...texts })) return texts as Record<string, string | undefined>
+    const faults = (matches.errors ?? []).slice(0, MAX_FAULTS).map(faultOf)
+    // What is not the name of anything names nothing.
+    if (where === 'address') throw new AppError('not_found', 404, 'There is nothing at this address.', { faults })
+    throw new AppError('bad_request', 400, 'The query does not have the expected shape.', { faults })
+  }
+}
+
+/** Makes the check that an answer is one of those a route declares; it throws a TypeError, which nobody but us can cause. */
+export function answerCheckOf({ id, answers }: Route): (ctx: Context) => void {
+  const checks = new Map(
+    Object.entries(answers).map(([status, { schema, contentType = 'application/json' }]) => [
+      Number(status),
+      { matches: schema === undefined ? undefined : ajv.compile(schema), contentType },
+    ]),
+  )
+  return function checkAnswer(ctx) {
+    if (ctx.status === 304) return
+    const check = checks.get(ctx.status)
+    if (!check) throw new TypeError(`${id} answers ${ctx.status}, which it does not declare`)
+    const { matches, contentType } = check
+    if (!matches) {
+      if (ctx.body !== undefined && ctx.body !== null) throw new TypeError(`${id} declares no body for ${ctx.status}`)
+      return
+    }
+    if (!ctx.response.is(contentType)) throw new TypeError(`${id} answers another type than ${contentType}`)
+    const body: unknown = JSON.parse(JSON.stringify(ctx.body))
+    if (!matches(body))
+      throw new TypeError(`${id} breaks its own schema for ${ctx.status}: ${ajv.errorsText(matches.errors)}`)
+  }
+}

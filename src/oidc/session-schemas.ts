@@ -1,5 +1,5 @@
 /** Bodies of /api/v1/session, as JSON Schema and as types. */
-import type { BodySchema } from '../http/validate.ts'
+import type { BodySchema } from '../http/schema.ts'
 
 export interface SignInRequest {
   login: string

@@ -1,30 +1,34 @@
 /** Whose access token is presented to this server's own API: signature first, then one look at what has been revoked. */
-import type { Identify } from '../http/authenticate.ts'
+import type { Identify, Identity } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Revocation } from './revocation.ts'
 import type { TokenFormats } from './token-formats.ts'
 
 /**
- * Undefined for anything but a genuine, unexpired, unrevoked access token of an account. A client's own token is nobody's,
- * and a sender-constrained one (RFC 9449) would need a proof that this API does not ask for. One round trip.
+ * Undefined for anything but a genuine, unexpired, unrevoked access token. A sender-constrained one (RFC 9449) would need
+ * a proof that this API does not ask for. One round trip.
  */
 export function createIdentify(deps: { tokens: TokenFormats; revocation: Revocation }): Identify {
   return async function identify(token) {
     const claims = await deps.tokens.verifyAccessToken(token)
-    if (claims?.gid === undefined || claims.cnf !== undefined) return undefined
+    if (!claims || claims.cnf !== undefined) return undefined
     if (await deps.revocation.denies(claims)) return undefined
-    return {
+    const { client_id: clientId, aud: audience } = claims
+    const scopes = new Set(claims.scope?.split(' '))
+    if (claims.gid === undefined) return { kind: 'client', clientId, scopes, audience }
+    const identity: Identity = {
       subject: claims.sub,
-      clientId: claims.client_id,
+      clientId,
       grantId: claims.gid,
       sessionUid: claims.suid,
       session: {
         id: claims.suid === undefined ? grantSessionId(claims.gid) : browserSessionId(claims.suid),
         signedInAtMs: claims.ims,
       },
-      scopes: new Set(claims.scope?.split(' ')),
-      audience: claims.aud,
+      scopes,
+      audience,
       authTime: claims.auth_time ?? claims.iat,
     }
+    return { kind: 'account', identity }
   }
 }

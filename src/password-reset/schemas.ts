@@ -1,5 +1,5 @@
 /** Bodies of /api/v1/password-reset, as JSON Schema and as types. */
-import type { BodySchema } from '../http/validate.ts'
+import type { BodySchema } from '../http/schema.ts'
 
 const EMAIL = { type: 'string', minLength: 3, maxLength: 254 }
 

@@ -41,11 +41,27 @@ export interface SignInsTable {
   expires_at: Instant
 }
 
-export interface PermissionsTable {
+/** A protected kind of thing, and the resource server it belongs to. */
+export interface ResourcesTable {
   id: string
   key: string
   description: Generated<string>
+  /** The `aud` of tokens for its resource server. */
+  audience: string | null
+  /** Whether tokens for that audience carry permissions. */
+  permissions_claim: Generated<boolean>
   created_at: Instant
+  updated_at: Instant
+}
+
+export interface PermissionsTable {
+  id: string
+  /** Never changes. */
+  key: string
+  description: Generated<string>
+  resource_id: string | null
+  created_at: Instant
+  updated_at: Instant
 }
 
 export interface RolesTable {
@@ -61,6 +77,111 @@ export interface RolesTable {
 export interface RolePermissionsTable {
   role_id: string
   permission_id: string
+}
+
+/** The edges of the graph of roles, which has no cycle. */
+export interface RoleIncludesTable {
+  role_id: string
+  included_id: string
+  created_at: Instant
+}
+
+/** The graph flattened: every role reaches itself and whatever it includes. */
+export interface RoleClosureTable {
+  role_id: string
+  included_id: string
+}
+
+/** Permissions given without a role. */
+export interface AccountPermissionsTable {
+  account_id: string
+  permission_id: string
+  created_at: Instant
+}
+
+export interface TeamsTable {
+  id: string
+  key: string
+  description: Generated<string>
+  parent_id: string | null
+  created_at: Instant
+  updated_at: Instant
+}
+
+/** Every team with itself and the teams above it. */
+export interface TeamClosureTable {
+  team_id: string
+  ancestor_id: string
+}
+
+export interface TeamMembersTable {
+  team_id: string
+  account_id: string
+  is_manager: Generated<boolean>
+  created_at: Instant
+}
+
+export interface TeamRolesTable {
+  team_id: string
+  role_id: string
+  created_at: Instant
+}
+
+export interface VisibilityGroupsTable {
+  id: string
+  key: string
+  description: Generated<string>
+  /** Null for the root alone. */
+  parent_id: string | null
+  created_at: Instant
+  updated_at: Instant
+}
+
+/** Every group with itself and the groups above it. */
+export interface VisibilityClosureTable {
+  group_id: string
+  ancestor_id: string
+}
+
+/** Who is in which group; whoever has no row is in the root. */
+export interface VisibilityMembersTable {
+  account_id: string
+  group_id: string
+  created_at: Instant
+}
+
+/** One row: moved by every write that a decision may rest on, and locked until that write is committed. */
+export interface AccessVersionTable {
+  id: Generated<number>
+  /** A bigint arrives as text. */
+  version: ColumnType<string, string | number, string | number>
+}
+
+/** What each version touched, so that other processes forget exactly that. */
+export interface AccessChangesTable {
+  version: ColumnType<string, string | number, string | number>
+  place: number
+  kind: 'account' | 'role' | 'team' | 'resource' | 'visibility_group' | 'visibility_member'
+  /** Id of what was touched. */
+  subject: string
+  created_at: Instant
+}
+
+/** Who changed what. Never updated. */
+export interface AuditEventsTable {
+  /** UUIDv7. */
+  id: string
+  actor_kind: 'account' | 'client' | 'operator' | 'system'
+  actor_id: string | null
+  client_id: string | null
+  action: string
+  target_kind: string
+  target_id: string
+  before: ColumnType<object | null, string | null, never>
+  after: ColumnType<object | null, string | null, never>
+  request_id: string | null
+  address: string | null
+  created_at: Instant
 }
 
 export interface AccountRolesTable {
@@ -162,7 +283,21 @@ export interface Tables {
   permissions: PermissionsTable
   roles: RolesTable
   role_permissions: RolePermissionsTable
+  role_includes: RoleIncludesTable
+  role_closure: RoleClosureTable
+  resources: ResourcesTable
   account_roles: AccountRolesTable
+  account_permissions: AccountPermissionsTable
+  teams: TeamsTable
+  team_closure: TeamClosureTable
+  team_members: TeamMembersTable
+  team_roles: TeamRolesTable
+  visibility_groups: VisibilityGroupsTable
+  visibility_closure: VisibilityClosureTable
+  visibility_members: VisibilityMembersTable
+  access_version: AccessVersionTable
+  access_changes: AccessChangesTable
+  audit_events: AuditEventsTable
   clients: ClientsTable
   installation: InstallationTable
   outbox: OutboxTable

@@ -451,13 +451,13 @@ describe('the account API', function () {
     })
   })
 
-  it('answers 401 to a token of a machine', async () => {
+  it('answers 403 to a token of a machine', async () => {
     const { secret = '' } = await world.core.clients.create({ id: 'robot', type: 'machine' })
     const reply = await send(world.servers[0]?.address ?? '', world.issuer, '/oauth2/token', {
       form: { grant_type: 'client_credentials' },
       headers: { Authorization: basic('robot', secret) },
     })
     const { access_token: bearer } = reply.json<TokenResponse>()
-    expect(problemOf(await me(bearer))).to.deep.equal(UNAUTHENTICATED)
+    expect(problemOf(await me(bearer))).to.deep.equal([403, 'forbidden'])
   })
 })

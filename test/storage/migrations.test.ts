@@ -61,6 +61,27 @@ const ROWS: Record<string, string[]> = {
     `insert into sign_ins (id, account_id, outcome, client_id, address, user_agent, created_at, expires_at)
       values ('${ROLE}', '${ACCOUNT}', 'succeeded', 'usher', '127.0.0.1', '', now(), now())`,
   ],
+  '0009_access_model': [
+    `insert into resources (id, key) values ('${ROLE}', 'pages')`,
+    `update permissions set resource_id = '${ROLE}'`,
+    `insert into roles (id, key) values ('${ACCOUNT}', 'reader')`,
+    `insert into role_includes (role_id, included_id) values ('${ROLE}', '${ACCOUNT}')`,
+    `insert into role_closure values ('${ROLE}', '${ACCOUNT}')`,
+    `insert into account_permissions (account_id, permission_id) values ('${ACCOUNT}', '${PERMISSION}')`,
+    `insert into teams (id, key) values ('${ROLE}', 'staff')`,
+    `insert into team_closure values ('${ROLE}', '${ROLE}')`,
+    `insert into team_members (team_id, account_id) values ('${ROLE}', '${ACCOUNT}')`,
+    `insert into team_roles (team_id, role_id) values ('${ROLE}', '${ROLE}')`,
+    `insert into visibility_groups (id, key) values ('${ROLE}', 'root')`,
+    `insert into visibility_closure values ('${ROLE}', '${ROLE}')`,
+    `insert into visibility_members (account_id, group_id) values ('${ACCOUNT}', '${ROLE}')`,
+    `insert into access_changes (version, place, kind, subject) values (1, 0, 'role', '${ROLE}')`,
+  ],
+  '0010_audit_events': [
+    `insert into audit_events (id, actor_kind, action, target_kind, target_id)
+      values ('${ROLE}', 'operator', 'role.created', 'role', '${ROLE}')`,
+  ],
+  '0011_search': [],
 }
 
 async function fill({ db }: OpenDatabase): Promise<void> {

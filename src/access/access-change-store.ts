@@ -1,0 +1,62 @@
+/** The version that every write moves, what each version touched, and what an account holds as a writer must see it. */
+import { CompiledQuery, sql } from 'kysely'
+import type { AccessChangesTable, Executor } from '../storage/tables.ts'
+import { USER } from './role.ts'
+
+export type AccessChangeStore = ReturnType<typeof createAccessChangeStore>
+
+export interface Touch {
+  kind: AccessChangesTable['kind']
+  /** Id of what a decision may rest on. */
+  subject: string
+}
+
+// Direct permissions, and those of every role that reaches the account: assigned, by a team or one above it, and `user`,
+// each with the roles it includes.
+const PERMISSION_KEYS = `
+  with reached as (
+    select role_closure.included_id as role_id from account_roles
+      join role_closure on role_closure.role_id = account_roles.role_id where account_roles.account_id = $1
+    union
+    select role_closure.included_id from team_members
+      join team_closure on team_closure.team_id = team_members.team_id
+      join team_roles on team_roles.team_id = team_closure.ancestor_id
+      join role_closure on role_closure.role_id = team_roles.role_id where team_members.account_id = $1
+    union
+    select role_closure.included_id from roles
+      join role_closure on role_closure.role_id = roles.id where roles.key = '${USER}'
+  )
+  select permissions.key from permissions where permissions.id in (
+    select permission_id from account_permissions where account_id = $1
+    union
+    select role_permissions.permission_id from role_permissions join reached using (role_id)
+  )`
+
+/** Every method takes the executor: the database, or the transaction its caller has opened. */
+export function createAccessChangeStore() {
+  return {
+    /** Moves the version and holds it: until the transaction ends no other write gets past this call. */
+    async advance(executor: Executor): Promise<number> {
+      const { version } = await executor
+        .updateTable('access_version')
+        .set({ version: sql`version + 1` })
+        .returning('version')
+        .executeTakeFirstOrThrow()
+      return Number(version)
+    },
+
+    async note(executor: Executor, version: number, touches: readonly Touch[]): Promise<void> {
+      if (touches.length === 0) return
+      await executor
+        .insertInto('access_changes')
+        .values(touches.map(({ kind, subject }, place) => ({ version, place, kind, subject })))
+        .execute()
+    },
+
+    /** The combined permissions of an account, in no order. */
+    async permissionKeysOf(executor: Executor, accountId: string): Promise<string[]> {
+      const query: CompiledQuery<{ key: string }> = CompiledQuery.raw(PERMISSION_KEYS, [accountId])
+      return (await executor.executeQuery(query)).rows.map(({ key }) => key)
+    },
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Every write that a decision may rest on goes through here: one transaction that moves the version first, so that writers
+ * follow one another, nobody's rights change while they are looked at, and other processes learn what to forget.
+ */
+import type { Actor, AuditEvent, AuditSink } from '../audit-event.ts'
+import { AppError } from '../errors.ts'
+import { isUuid } from '../ids.ts'
+import type { Database, Executor } from '../storage/tables.ts'
+import { afterCommit, inTransaction } from '../storage/transaction.ts'
+import type { AccessChangeStore, Touch } from './access-change-store.ts'
+import { ALL_ALL } from './permission.ts'
+
+export interface AccessChangesDeps {
+  db: Database
+  store: AccessChangeStore
+  audit: AuditSink<Executor>
+  /** Tells every process that there is a new version; a hint that may be lost. */
+  announce(): void
+}
+
+/** One write while it is made. */
+export interface Change {
+  executor: Executor
+  actor: Actor
+  /** Decisions about this may differ from now on. */
+  touch(kind: Touch['kind'], subject: string): void
+  record(event: AuditEvent): Promise<void>
+  /** Whether the actor holds all of these; whoever acts on the server's own machine does. */
+  holds(permissions: Iterable<string>): Promise<boolean>
+  /** Nobody gives, takes or edits what they do not hold. Throws forbidden (403) naming what is missing. */
+  requireHolds(permissions: Iterable<string>): Promise<void>
+  /** Nobody edits an account that holds more than they do. Throws forbidden (403). */
+  requireOver(accountId: string): Promise<void>
+}
+
+export type AccessChanges = ReturnType<typeof createAccessChanges>
+
+export function createAccessChanges({ db, store, audit, announce }: AccessChangesDeps) {
+  async function within<T>(executor: Executor, actor: Actor, work: (change: Change) => Promise<T>): Promise<T> {
+    const version = await store.advance(executor)
+    const touches = new Map<string, Touch>()
+    const missing = ceilingOf(executor, actor)
+    const requireHolds = async (permissions: Iterable<string>): Promise<void> => {
+      const lacking = await missing(permissions)
+      if (lacking.length > 0) throw beyondOwn(lacking)
+    }
+    const answer = await work({
+      executor,
+      actor,
+      touch: (kind, subject) => touches.set(`${kind} ${subject}`, { kind, subject }),
+      record: (event) => audit(executor, actor, event),
+      holds: async (permissions) => (await missing(permissions)).length === 0,
+      requireHolds,
+      requireOver: async (accountId) => requireHolds(await store.permissionKeysOf(executor, accountId)),
+    })
+    await store.note(executor, version, [...touches.values()])
+    if (touches.size > 0) afterCommit(announce)
+    return answer
+  }
+
+  /** What of these permissions the actor does not hold, read once in the transaction. */
+  function ceilingOf(executor: Executor, actor: Actor): (permissions: Iterable<string>) => Promise<string[]> {
+    if (actor.kind === 'operator' || actor.kind === 'system') return async () => []
+    let held: Promise<Set<string>> | undefined
+    return async (permissions) => {
+      held ??= permissionsOf(executor, actor)
+      const own = await held
+      return own.has(ALL_ALL) ? [] : [...permissions].filter((key) => !own.has(key))
+    }
+  }
+
+  const permissionsOf = async (executor: Executor, { kind, id }: Actor): Promise<Set<string>> =>
+    new Set(kind === 'account' && isUuid(id) ? await store.permissionKeysOf(executor, id) : [])
+
+  return {
+    /** Makes a write in a transaction of its own. */
+    change: <T>(actor: Actor, work: (change: Change) => Promise<T>): Promise<T> =>
+      inTransaction(db, (executor) => within(executor, actor, work)),
+
+    /** Makes a write as part of the caller's transaction. */
+    within,
+  }
+}
+
+const MAX_NAMED = 10
+
+function beyondOwn(permissions: readonly string[]): AppError {
+  const named = permissions.slice(0, MAX_NAMED)
+  return new AppError('forbidden', 403, 'Nobody can give or change more than they hold themselves.', {
+    faults: named.map((key) => ({ pointer: '', message: `you do not hold ${key}` })),
+  })
+}

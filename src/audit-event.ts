@@ -1,0 +1,37 @@
+/** What is recorded of every change: who did what to whom. */
+
+/** Who acts. `operator` is whoever runs commands on the server's machine; `system` the server by itself. */
+export interface Actor {
+  kind: 'account' | 'client' | 'operator' | 'system'
+  /** The account or client. */
+  id?: string
+  /** Through which client an account acts. */
+  clientId?: string
+  requestId?: string
+  address?: string
+}
+
+export const OPERATOR: Actor = { kind: 'operator' }
+export const SYSTEM: Actor = { kind: 'system' }
+
+export type AuditTarget =
+  | 'account'
+  | 'client'
+  | 'permission'
+  | 'resource'
+  | 'role'
+  | 'team'
+  | 'visibility_group'
+  | 'session'
+
+export interface AuditEvent {
+  /** A noun and what happened to it: `role.created`, `account.role_assigned`, `team.member_removed`. */
+  action: `${string}.${string}`
+  target: { kind: AuditTarget; id: string }
+  /** What was and what is, as the API presents it; never a secret, a password or a hash. */
+  before?: object | undefined
+  after?: object | undefined
+}
+
+/** Writes an event in the caller's own transaction: both are kept or neither is. */
+export type AuditSink<Executor> = (executor: Executor, actor: Actor, event: AuditEvent) => Promise<void>

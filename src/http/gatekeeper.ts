@@ -1,0 +1,68 @@
+/**
+ * Who may call a route of the API. A route says what it needs; one of the ways it names must fit. Permissions are asked
+ * of the policy decision at every call, so a right taken away is gone at once whatever an access token still says.
+ */
+import type { Context } from 'koa'
+import type { Actor } from '../audit-event.ts'
+import { AppError } from '../errors.ts'
+import type { Authenticate, Identity } from './authenticate.ts'
+import { remoteAddress } from './remote-address.ts'
+import { requestIdOf } from './request-state.ts'
+
+/** The ways into a route; any one of them is enough. `all_all` is among every list of permissions. */
+export interface Need {
+  /** Everybody, also without a token; no token is looked at. */
+  anyone?: true
+  /** Any account, through a client of the house. */
+  account?: true
+  /** An account that holds one of these, through a client of the house. */
+  permissions?: readonly string[]
+  /** A client by itself (client credentials, for this API) with one of these scopes. */
+  scopes?: readonly string[]
+  /** The account that this path parameter names; with a token for whatever audience. */
+  self?: string
+  /** A manager of the team that this path parameter names. */
+  manages?: string
+}
+
+export type Caller =
+  | { kind: 'nobody'; actor: Actor }
+  | { kind: 'account'; identity: Identity; actor: Actor }
+  | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; actor: Actor }
+
+export interface GatekeeperDeps {
+  authenticate: Authenticate
+  /** Whether the account holds one of these permissions. */
+  holdsAny(accountId: string, permissions: readonly string[]): Promise<boolean>
+  manages(accountId: string, teamId: string): Promise<boolean>
+}
+
+export type Gatekeeper = ReturnType<typeof createGatekeeper>
+
+export function createGatekeeper({ authenticate, holdsAny, manages }: GatekeeperDeps) {
+  async function mayCome(identity: Identity, need: Need, params: Record<string, string>): Promise<boolean> {
+    if (need.self !== undefined && params[need.self] === identity.subject) return true
+    if (!(await authenticate.isOwn(identity))) return false
+    if (need.account) return true
+    if (need.permissions && (await holdsAny(identity.subject, need.permissions))) return true
+    return need.manages !== undefined && (await manages(identity.subject, params[need.manages] ?? ''))
+  }
+
+  /** Throws unauthenticated (401), forbidden (403), Unavailable (503). */
+  return async function admit(ctx: Context, need: Need, params: Record<string, string>): Promise<Caller> {
+    const traces = { requestId: requestIdOf(ctx), address: remoteAddress(ctx) }
+    if (need.anyone) return { kind: 'nobody', actor: { kind: 'system', ...traces } }
+    const bearer = await authenticate.bearer(ctx)
+    if (bearer.kind === 'client') {
+      const { clientId, scopes } = bearer
+      if (!need.scopes?.some((scope) => scopes.has(scope))) throw forbidden()
+      return { kind: 'client', clientId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
+    }
+    const { identity } = bearer
+    if (!(await mayCome(identity, need, params))) throw forbidden()
+    const actor: Actor = { kind: 'account', id: identity.subject, clientId: identity.clientId, ...traces }
+    return { kind: 'account', identity, actor }
+  }
+}
+
+const forbidden = () => new AppError('forbidden', 403, 'You may not do this.')
