@@ -59,10 +59,18 @@ export function createGatekeeper({ authenticate, holdsAny, manages }: Gatekeeper
       return { kind: 'client', clientId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
     }
     const { identity } = bearer
-    if (!(await mayCome(identity, need, params))) throw forbidden()
+    if (!(await mayCome(identity, need, params)))
+      throw forbidden(`audience ${identity.audience}, client ${identity.clientId}`)
     const actor: Actor = { kind: 'account', id: identity.subject, clientId: identity.clientId, ...traces }
     return { kind: 'account', identity, actor }
   }
 }
 
-const forbidden = () => new AppError('forbidden', 403, 'You may not do this.')
+/** The account that calls. Throws forbidden (403) for anybody else, whom a route for accounts does not let in. */
+export function identityOf(caller: Caller): Identity {
+  if (caller.kind === 'account') return caller.identity
+  throw forbidden()
+}
+
+const forbidden = (detail?: string) =>
+  new AppError('forbidden', 403, 'You may not do this.', detail === undefined ? {} : { detail })
