@@ -2,8 +2,9 @@
  * Who may do what: permissions, the roles that hold them, and the accounts that hold the roles. Accounts belong to
  * their own room, which asks `refuseLastSuperuser` before one goes.
  */
-import type { Database } from '../storage/tables.ts'
+import type { Database, Executor } from '../storage/tables.ts'
 import type { PermissionStore } from './permission-store.ts'
+import type { Role } from './role.ts'
 import { createRoleAssignment } from './role-assignment.ts'
 import { createRoleCatalogue } from './role-catalogue.ts'
 import type { RoleStore } from './role-store.ts'
@@ -20,4 +21,11 @@ export type Access = ReturnType<typeof createAccess>
 export const createAccess = ({ db, roles, permissions }: AccessDeps) => ({
   ...createRoleCatalogue({ db, roles, permissions }),
   ...createRoleAssignment({ db, roles }),
+
+  /** Undefined when there is no such role. */
+  findRoleByKey: (executor: Executor, key: string): Promise<Role | undefined> => roles.findByKey(executor, key),
+
+  /** The keys of all permissions that a role reaches, with the roles it includes: what a giver of it must hold. */
+  permissionKeysOfRole: (executor: Executor, roleId: string): Promise<string[]> =>
+    roles.permissionKeys(executor, roleId),
 })

@@ -23,6 +23,23 @@ export function createRoleStore() {
       return selectRole(executor).where('key', '=', key).executeTakeFirst()
     },
 
+    async findById(executor: Executor, id: string): Promise<Role | undefined> {
+      return selectRole(executor).where('id', '=', id).executeTakeFirst()
+    },
+
+    /** The keys of all permissions that the role reaches, also by the roles it includes; in no order. */
+    async permissionKeys(executor: Executor, roleId: string): Promise<string[]> {
+      const rows = await executor
+        .selectFrom('role_closure')
+        .innerJoin('role_permissions', 'role_permissions.role_id', 'role_closure.included_id')
+        .innerJoin('permissions', 'permissions.id', 'role_permissions.permission_id')
+        .select('permissions.key')
+        .distinct()
+        .where('role_closure.role_id', '=', roleId)
+        .execute()
+      return rows.map(({ key }) => key)
+    },
+
     /** Like findByKey; until the transaction ends nobody else gets past this call for the same role. */
     async lockByKey(executor: Executor, key: string): Promise<Role | undefined> {
       return selectRole(executor).where('key', '=', key).forUpdate().executeTakeFirst()
