@@ -74,9 +74,7 @@ export function evaluate(expression: PolicyExpression, holds: (key: string) => b
   const parts = partsOf(expression)
   // The conjunction of nothing would be true, and nothing may be permitted by leaving something out.
   if (parts.length === 0) return false
-  return isAny(expression)
-    ? parts.some((part) => evaluate(part, holds))
-    : parts.every((part) => evaluate(part, holds))
+  return isAny(expression) ? parts.some((part) => evaluate(part, holds)) : parts.every((part) => evaluate(part, holds))
 }
 
 /** Whether a question is met by a set of permissions; `all_all` meets every one. */
