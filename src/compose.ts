@@ -445,6 +445,10 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     findClient: core.clients.find,
     endSession: core.sessions.end,
   }
+  mountFirstPartySession(api, firstPartySession)
+  mountAccounts(api, core)
+  mountSessions(api, core)
+  mountPasswordReset(api, core)
 
   const steps = createStepMemory({ cookies, csrf })
   const gate = createAccountGate({ csrf, currentSession: createCurrentSession({ provider, findActiveAccount }) })
@@ -485,10 +489,6 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       mounting(mountHome, { render, issuer, hasDemo }),
       ...(mailbox && !config.production ? [mounting(mountDevMail, { mailbox, render })] : []),
       ...(hasDemo ? [mounting(mountDemo, { relyingParty, visits, cookies, csrf, render })] : []),
-      mounting(mountFirstPartySession, firstPartySession),
-      mounting(mountAccounts, { ...core, authenticate: authenticateRequest }),
-      mounting(mountSessions, { sessions: core.sessions, authenticate: authenticateRequest }),
-      mounting(mountPasswordReset, { passwordReset: core.passwordReset }),
       mounting(mountAccountSignIn, { clientId: BUILT_IN_CLIENT.id, redirectUri: accountCallback(issuer) }),
       mounting(mountRegistrationPages, { ...people, registration: core.registration }),
       mounting(mountRecoveryPages, { ...people, passwordReset: core.passwordReset }),

@@ -1,5 +1,5 @@
-/** Bodies of /api/v1/registration and /api/v1/me, as JSON Schema and as types. */
-import type { BodySchema } from '../http/schema.ts'
+/** What /api/v1/registration and /api/v1/me take and answer, as JSON Schema; bodies also as types. */
+import { type BodySchema, INSTANT, objectOf, pageSchemaOf, type Schema } from '../http/schema.ts'
 
 const EMAIL = { type: 'string', minLength: 3, maxLength: 254 }
 /** Far above what the policy allows, so that a password is judged by the policy and not by this. */
@@ -99,3 +99,53 @@ export const codeRequest: BodySchema = {
   required: ['code'],
   properties: { code: CODE },
 }
+
+const TEXT_OR_NULL = { type: ['string', 'null'] }
+const ID = { type: 'string', format: 'uuid' }
+
+const accountMembers = {
+  id: ID,
+  email: { type: 'string', format: 'email' },
+  email_verified: { type: 'boolean' },
+  username: TEXT_OR_NULL,
+  first_name: TEXT_OR_NULL,
+  last_name: TEXT_OR_NULL,
+  locale: { ...TEXT_OR_NULL, description: 'BCP 47.' },
+  profile: { type: 'object', description: 'Standard claims of OpenID Connect.' },
+  attributes: { type: 'object', description: 'Whatever else applications keep about the person.' },
+  created_at: INSTANT,
+  updated_at: INSTANT,
+}
+
+/** An account as its owner sees it. */
+export const account = objectOf(accountMembers, 'OwnAccount')
+
+export const accepted = objectOf({ status: { const: 'accepted' } }, 'Accepted')
+
+const signIn = objectOf(
+  {
+    id: ID,
+    outcome: { enum: ['succeeded', 'wrong_password', 'disabled'] },
+    client_id: { type: 'string', description: 'The application that asked.' },
+    ip: { type: 'string' },
+    user_agent: { type: 'string' },
+    created_at: INSTANT,
+  },
+  'SignIn',
+)
+
+export const signInPage = pageSchemaOf(signIn)
+
+/** What other rooms hold is theirs to describe. */
+export const accountExport: Schema = {
+  title: 'AccountExport',
+  type: 'object',
+  required: ['account', 'sign_ins'],
+  properties: {
+    account: objectOf({ ...accountMembers, has_password: { type: 'boolean' } }),
+    sign_ins: { type: 'array', items: signIn },
+  },
+  additionalProperties: true,
+}
+
+export const deletion = objectOf({ deletion_due_at: INSTANT })

@@ -46,8 +46,8 @@ export interface Route {
   /** A creation that may be repeated safely with an Idempotency-Key. */
   idempotent?: true
   answers: Readonly<Record<number, Answer>>
-  /** The problems of this route itself, by code; those that every route has are added. */
-  errors?: Readonly<Partial<Record<ErrorCode, string>>>
+  /** The problems of this route itself, by code, with a status where it is not the usual one; common ones are added. */
+  errors?: Readonly<Partial<Record<ErrorCode, string | { status: number; description: string }>>>
 }
 
 /** What has been read and checked of a request. */

@@ -2,22 +2,22 @@
  * Sign-in for applications of the house as JSON: /api/v1/session. The tokens are those of the password grant and of the
  * refresh grant; this file only carries them, in the body or in cookies, and signs out.
  */
-import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Client } from '../clients/client.ts'
 import { AppError } from '../errors.ts'
+import type { Api } from '../http/api.ts'
 import type { Authenticate } from '../http/authenticate.ts'
 import type { DeviceCookie } from '../http/device-cookie.ts'
 import { refuseForeignOrigin, requireOwnOrigin } from '../http/origin-check.ts'
 import { remoteAddress } from '../http/remote-address.ts'
 import { requestIdOf } from '../http/request-state.ts'
+import type { Route } from '../http/route.ts'
 import type { SessionCookies } from '../http/session-cookies.ts'
-import { bodyOf } from '../http/validate.ts'
 import { grantSessionId } from '../sessions/session.ts'
 import { familyKeys } from './ephemeral-keys.ts'
 import type { AskTokenEndpoint, Caller, TokenReply } from './own-token-endpoint.ts'
 import { PASSWORD_GRANT } from './password-grant.ts'
-import { type RefreshRequest, refreshRequest, type SignInRequest, signInRequest } from './session-schemas.ts'
+import * as schemas from './session-schemas.ts'
 import type { RefreshTokenClaims, TokenFormats } from './token-formats.ts'
 
 export interface FirstPartySessionDeps {
@@ -35,15 +35,63 @@ export interface FirstPartySessionDeps {
 }
 
 const PATH = '/api/v1/session'
+const TAG = 'Session'
 
-export function mountFirstPartySession(router: Router, deps: FirstPartySessionDeps): void {
+const SIGN_IN: Route = {
+  id: 'signIn',
+  method: 'post',
+  path: PATH,
+  tag: TAG,
+  summary: 'Sign in with a password',
+  description: 'For applications of the house. The client must be first-party and allowed the password grant.',
+  who: { anyone: true },
+  body: schemas.signInRequest,
+  answers: { 200: { description: 'The tokens, here or in cookies.', schema: schemas.issued } },
+  errors: {
+    invalid_credentials: 'The login or the password is wrong.',
+    forbidden: 'The client may not sign people in, or cookies are asked for from another origin.',
+  },
+}
+
+const REFRESH: Route = {
+  id: 'refreshSession',
+  method: 'post',
+  path: `${PATH}/refresh`,
+  tag: TAG,
+  summary: 'Refresh the tokens',
+  description: 'With the refresh token in the body, or in the cookie when the body has none.',
+  who: { anyone: true },
+  body: schemas.refreshRequest,
+  optionalBody: true,
+  answers: { 200: { description: 'New tokens, here or in cookies.', schema: schemas.issued } },
+  errors: {
+    unauthenticated: 'The session has ended.',
+    forbidden: 'The cookie was sent from another origin, or the client may not refresh.',
+  },
+}
+
+const SIGN_OUT: Route = {
+  id: 'signOut',
+  method: 'delete',
+  path: PATH,
+  tag: TAG,
+  summary: 'Sign out',
+  description:
+    'Ends the session of the access token (as bearer or cookie) or of the refresh cookie, with all its tokens.',
+  who: { anyone: true },
+  answers: { 200: { description: 'It has ended, and the cookies are gone.', schema: schemas.signedOut } },
+  errors: {
+    unauthenticated: 'There is no valid token, or its session has ended.',
+    forbidden: 'The cookie was sent from another origin, or the session is not for this client to end.',
+  },
+}
+
+export function mountFirstPartySession(api: Api, deps: FirstPartySessionDeps): void {
   const { issuer, askTokenEndpoint, tokens, authenticate, cookies, device } = deps
   const { origin } = new URL(issuer)
-  const readSignIn = bodyOf<SignInRequest>(signInRequest)
-  const readRefresh = bodyOf<RefreshRequest>(refreshRequest, { optional: true })
 
-  router.post(PATH, async function signIn(ctx) {
-    const { login, password, client_id = deps.defaultClientId, transport } = await readSignIn(ctx)
+  api.add<schemas.SignInRequest>(SIGN_IN, async function signIn(ctx, { body }) {
+    const { login, password, client_id = deps.defaultClientId, transport } = body
     const isByCookie = transport === 'cookie'
     if (isByCookie) refuseForeignOrigin(ctx, origin)
     const scope = await scopeOf(client_id)
@@ -54,8 +102,7 @@ export function mountFirstPartySession(router: Router, deps: FirstPartySessionDe
     await present(ctx, reply, isByCookie)
   })
 
-  router.post(`${PATH}/refresh`, async function refresh(ctx) {
-    const { refresh_token: given } = await readRefresh(ctx)
+  api.add<schemas.RefreshRequest>(REFRESH, async function refresh(ctx, { body: { refresh_token: given } }) {
     const isByCookie = given === undefined
     const presented = given ?? cookies.refreshToken(ctx)
     if (isByCookie) requireOwnOrigin(ctx, origin)
@@ -67,7 +114,7 @@ export function mountFirstPartySession(router: Router, deps: FirstPartySessionDe
     throw refusal
   })
 
-  router.delete(PATH, async function signOut(ctx) {
+  api.add(SIGN_OUT, async function signOut(ctx) {
     const { accountId, sessionId } = await sessionOf(ctx)
     await deps.endSession(accountId, sessionId)
     cookies.clear(ctx)

@@ -1,5 +1,5 @@
-/** Bodies of /api/v1/session, as JSON Schema and as types. */
-import type { BodySchema } from '../http/schema.ts'
+/** What /api/v1/session takes and answers, as JSON Schema; bodies also as types. */
+import { type BodySchema, objectOf, type Schema } from '../http/schema.ts'
 
 export interface SignInRequest {
   login: string
@@ -35,3 +35,22 @@ export const refreshRequest: BodySchema = {
     refresh_token: { type: 'string', minLength: 1, maxLength: 8192, description: 'Left out: the one of the cookie.' },
   },
 }
+
+/** With the tokens in the body; without them they are in cookies. */
+export const issued: Schema = {
+  title: 'IssuedTokens',
+  type: 'object',
+  additionalProperties: false,
+  required: ['expires_in'],
+  properties: {
+    access_token: { type: 'string', description: 'A JWT (RFC 9068).' },
+    refresh_token: {
+      type: 'string',
+      description: 'For clients that may refresh. Good once: each use answers another.',
+    },
+    token_type: { const: 'Bearer' },
+    expires_in: { type: 'integer', description: 'Seconds until the access token expires.' },
+  },
+}
+
+export const signedOut = objectOf({ signed_out: { const: true } })

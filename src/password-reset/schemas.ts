@@ -1,5 +1,5 @@
-/** Bodies of /api/v1/password-reset, as JSON Schema and as types. */
-import type { BodySchema } from '../http/schema.ts'
+/** What /api/v1/password-reset takes and answers, as JSON Schema; bodies also as types. */
+import { type BodySchema, objectOf } from '../http/schema.ts'
 
 const EMAIL = { type: 'string', minLength: 3, maxLength: 254 }
 
@@ -30,3 +30,5 @@ export const resetConfirmationRequest: BodySchema = {
     new_password: { type: 'string', minLength: 1, maxLength: 4096 },
   },
 }
+
+export const accepted = objectOf({ status: { const: 'accepted' } }, 'Accepted')
