@@ -26,6 +26,7 @@ import { createSessionRegister } from './session-register.ts'
 import { carryLineage } from './sign-in-lineage.ts'
 import { createTokenEndpoints } from './token-endpoints.ts'
 import { CLOCK_TOLERANCE_SECONDS, createTokenFormats } from './token-formats.ts'
+import { createTokenInspection } from './token-inspection.ts'
 
 export interface ProviderDeps
   extends Pick<EngineConfigurationDeps, 'cookieNames' | 'renderError' | 'renderLogout' | 'renderSignedOut'> {
@@ -87,9 +88,10 @@ export function buildProvider(deps: ProviderDeps) {
   endSessionBoundTokens(provider)
   acceptOnce(provider)
   registerPasswordGrant({ provider, clock, authenticate: deps.authenticate, device: deps.device })
-  const tokenEndpoints = createTokenEndpoints({ provider, issuer, tokens, rotation, revocation, register })
+  const inspection = createTokenInspection({ issuer, tokens, rotation, revocation })
+  const tokenEndpoints = createTokenEndpoints({ provider, inspection, rotation, register })
 
-  return { provider, tokenEndpoints, tokens, resourceServers }
+  return { provider, tokenEndpoints, tokens, resourceServers, inspection }
 
   async function isDefaultAudience(audience: string, clientId: string): Promise<boolean> {
     const client = await provider.Client.find(clientId)

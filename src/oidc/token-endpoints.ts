@@ -7,28 +7,22 @@ import { type Client as EngineClient, errors, type KoaContextWithOIDC, type Prov
 import { noteArrival } from './arrival.ts'
 import { AUDIENCE } from './client-adapter.ts'
 import { inEngineTerms, RefusedForNow } from './engine-errors.ts'
-import { familyKeys } from './ephemeral-keys.ts'
 import type { RefreshRotation } from './refresh-rotation.ts'
-import type { Revocation } from './revocation.ts'
 import type { SessionRegister } from './session-register.ts'
-import type { AccessTokenClaims, RefreshTokenClaims, TokenFormats } from './token-formats.ts'
+import type { Inspector, TokenInspection } from './token-inspection.ts'
 
 export interface TokenEndpointsDeps {
   provider: Provider
-  issuer: string
-  tokens: TokenFormats
+  inspection: TokenInspection
   rotation: RefreshRotation
-  revocation: Revocation
   register: SessionRegister
 }
 
 type Next = () => Promise<unknown>
 
-const INACTIVE = { active: false } as const
-
 /** Middleware for the engine's chain, and the listeners that tell it what the engine refused. */
 export function createTokenEndpoints(deps: TokenEndpointsDeps) {
-  const { provider, tokens, rotation, revocation, register } = deps
+  const { provider, inspection, rotation, register } = deps
   const structured = new WeakSet<object>()
   const noteStructured = (ctx: object, error: unknown) => {
     if (error instanceof errors.UnsupportedTokenType) structured.add(ctx)
@@ -68,51 +62,15 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
     const { client } = ctx.oidc
     if (client?.clientAuthMethod === 'none') refuseUnauthenticated(ctx)
     else if (client && isAboutSignedToken(ctx)) {
-      answer(ctx, 200, await introspect(client, String(ctx.oidc.params?.token)))
+      answer(ctx, 200, await inspection.introspect(inspectorOf(client), String(ctx.oidc.params?.token)))
     }
   }
 
   async function finishRevocation(ctx: KoaContextWithOIDC): Promise<void> {
     if (!ctx.oidc.client || !isAboutSignedToken(ctx)) return
-    await revoke(ctx.oidc.client, String(ctx.oidc.params?.token))
+    await inspection.revoke(inspectorOf(ctx.oidc.client), String(ctx.oidc.params?.token))
     ctx.status = 200
     ctx.body = ''
-  }
-
-  async function introspect(client: EngineClient, value: string): Promise<object> {
-    const access = await tokens.verifyAccessToken(value)
-    if (access)
-      return mayIntrospect(client, access) && !(await revocation.denies(access)) ? describeAccess(access) : INACTIVE
-    const refresh = await tokens.verifyRefreshToken(value)
-    if (!refresh || refresh.client_id !== client.clientId) return INACTIVE
-    const live = await rotation.find(refresh, { refreshing: false })
-    return live && live.consumed === undefined ? describeRefresh(refresh, live.scope) : INACTIVE
-  }
-
-  const describeAccess = (claims: AccessTokenClaims) => ({
-    active: true,
-    ...pick(claims, ['sub', 'client_id', 'exp', 'iat', 'iss', 'jti', 'aud', 'scope', 'cnf', 'roles']),
-    token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP',
-  })
-
-  const describeRefresh = (claims: RefreshTokenClaims, scope: string | undefined) => ({
-    active: true,
-    ...pick(claims, ['sub', 'client_id', 'exp', 'iat']),
-    iss: deps.issuer,
-    ...(scope === undefined ? {} : { scope }),
-  })
-
-  /**
-   * RFC 7009 section 2.1: a token of another client is left alone and the answer tells nothing. An access token dies
-   * alone; a refresh token takes its grant with it ("the authorization server SHOULD also invalidate all access tokens
-   * based on the same authorization grant").
-   */
-  async function revoke(client: EngineClient, value: string): Promise<void> {
-    const access = await tokens.verifyAccessToken(value)
-    if (access?.client_id === client.clientId) return revocation.revokeToken(access.jti)
-    const refresh = access ? undefined : await tokens.verifyRefreshToken(value)
-    const keys = refresh?.client_id === client.clientId ? familyKeys(refresh.jti) : undefined
-    if (keys) await revocation.revokeGrant(keys.grantId)
   }
 
   return inEngineTermsOf(async (ctx: KoaContextWithOIDC, next: Next) => {
@@ -123,6 +81,11 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
     if (namesNoClient(ctx)) refuseUnauthenticated(ctx)
     else await finish(ctx)
   })
+}
+
+const inspectorOf = (client: EngineClient): Inspector => {
+  const { [AUDIENCE]: audience } = client
+  return { clientId: client.clientId, audience: typeof audience === 'string' ? audience : undefined }
 }
 
 /** The engine calls this invalid_request. */
@@ -136,15 +99,6 @@ const namesNoClient = (ctx: KoaContextWithOIDC): boolean => {
 function refuseUnauthenticated(ctx: KoaContextWithOIDC): void {
   answer(ctx, 401, { error: 'invalid_client', error_description: 'client authentication is required' })
   ctx.set('WWW-Authenticate', `Basic realm="${ctx.oidc.provider.issuer}"`)
-}
-
-/** The owner of a token, or the resource server it is for. */
-const mayIntrospect = (client: EngineClient, claims: AccessTokenClaims): boolean =>
-  claims.client_id === client.clientId || claims.aud === client[AUDIENCE]
-
-function pick<T extends object, K extends keyof T>(source: T, keys: readonly K[]): Partial<T> {
-  const entries = keys.filter((key) => source[key] !== undefined).map((key) => [key, source[key]])
-  return Object.fromEntries(entries) as Partial<T> // only keys of T went in
 }
 
 function errorOf(ctx: KoaContextWithOIDC): unknown {
