@@ -8,6 +8,7 @@ const TABLES = [
   'ephemeral_buckets',
   'ephemeral_members',
   'sign_ins',
+  'revocations',
 ] as const
 
 export interface SweeperOptions {

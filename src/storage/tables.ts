@@ -239,6 +239,25 @@ export interface OutboxTable {
   created_at: Generated<Date>
 }
 
+/** What has been revoked and may still be presented somewhere. */
+export interface RevocationsTable {
+  kind: 'token' | 'grant' | 'session' | 'account' | 'client'
+  /** The jti, grant id, session uid, account id or client id. */
+  id: string
+  /** Of accounts and clients: what stems from a sign-in up to then is dead. */
+  not_before_ms: string | null
+  /** The one session of the account that is spared. */
+  except_session: string | null
+  /** New with every write of the row. A bigint arrives as text. */
+  seq: Generated<string>
+  /** The transaction that wrote it last; an xid8 arrives as text. */
+  txid: Generated<string>
+  /** No access token that it kills lives longer. */
+  tokens_expire_at: Instant
+  expires_at: Instant
+  created_at: Instant
+}
+
 export interface EphemeralRecordsTable {
   key: string
   value: string
@@ -301,6 +320,7 @@ export interface Tables {
   clients: ClientsTable
   installation: InstallationTable
   outbox: OutboxTable
+  revocations: RevocationsTable
   ephemeral_records: EphemeralRecordsTable
   ephemeral_families: EphemeralFamiliesTable
   ephemeral_buckets: EphemeralBucketsTable

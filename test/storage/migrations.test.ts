@@ -82,6 +82,9 @@ const ROWS: Record<string, string[]> = {
       values ('${ROLE}', 'operator', 'role.created', 'role', '${ROLE}')`,
   ],
   '0011_search': [],
+  '0012_revocations': [
+    `insert into revocations (kind, id, tokens_expire_at, expires_at) values ('token', 'jti', now(), now())`,
+  ],
 }
 
 async function fill({ db }: OpenDatabase): Promise<void> {
