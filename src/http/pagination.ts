@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
+import { isUuid } from '../ids.ts'
 
 /** Where a page begins, as it was told with the page before: texts and whole numbers. */
 export type CursorValue = string | number
@@ -58,6 +59,25 @@ export function readPageOf(
 /** The rest of a query. */
 export const withoutPage = (query: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(query).filter(([name]) => !PAGE_PARAMETERS.includes(name)))
+
+/** What the cursor of a list in the order of keys and ids holds. */
+export const KEY_CURSOR = ['string', 'string'] as const
+
+/**
+ * A page of a list in the order of keys and ids, as storage/prefix-page.ts takes it.
+ * @throws AppError bad_request (400) for a cursor this server has not made
+ */
+export function keyPageOf({ limit, cursor, search }: Page) {
+  if (!cursor) return { limit, search, after: undefined }
+  const [text, id] = cursor
+  const isOurs = typeof text === 'string' && text.isWellFormed() && !text.includes('\0') && isUuid(id)
+  if (!isOurs) throw fault('/cursor', 'is not one this server has made')
+  return { limit, search, after: { text, id } }
+}
+
+/** The first `limit` of the `limit + 1` rows that were read in the order of keys and ids. */
+export const onePageByKey = <T extends { key: string; id: string }>(rows: readonly T[], limit: number) =>
+  onePage(rows, limit, (last) => [last.key.toLowerCase(), last.id])
 
 /** The first `limit` of the `limit + 1` rows that were read, and where the next page begins. */
 export function onePage<T>(rows: readonly T[], limit: number, cursorOf: (last: T) => CursorValue[]) {
