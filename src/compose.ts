@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { createAccess } from './access/access.ts'
 import { createAccessChanges } from './access/access-change.ts'
 import { createAccessChangeStore } from './access/access-change-store.ts'
+import { createFreshness } from './access/freshness.ts'
+import { createFreshnessStore } from './access/freshness-store.ts'
 import { createPermissionStore } from './access/permission-store.ts'
 import { createRoleStore } from './access/role-store.ts'
 import type { Account } from './accounts/account.ts'
@@ -100,6 +102,7 @@ import { presentSession } from './sessions/presentation.ts'
 import { mountSessions } from './sessions/routes.ts'
 import { createSessionStore } from './sessions/session-store.ts'
 import { createSessions } from './sessions/sessions.ts'
+import { type Announcements, createLocalAnnouncements, createRedisAnnouncements } from './storage/announcements.ts'
 import type { OpenDatabase } from './storage/database.ts'
 import type { Ephemeral } from './storage/ephemeral.ts'
 import { createRedisEphemeral } from './storage/ephemeral-redis.ts'
@@ -108,11 +111,15 @@ import { openPglite } from './storage/pglite.ts'
 import { openPostgres } from './storage/postgres.ts'
 import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
 
+/** Under which processes tell each other of writes that decisions rest on. */
+const ACCESS_TOPIC = 'access'
+
 const VIEWS = fileURLToPath(new URL('../views', import.meta.url))
 
 export interface Stores {
   database: OpenDatabase
   ephemeral: Ephemeral
+  announcements: Announcements
   /** What each runs on, for people. */
   names: { database: string; ephemeral: string }
   close(): Promise<void>
@@ -122,16 +129,26 @@ export interface Stores {
 export const openDatabase = (config: Config): Promise<OpenDatabase> =>
   config.databaseUrl ? openPostgres(config.databaseUrl) : openPglite(join(config.dataDir, 'db'))
 
+export interface OpenStoresOptions {
+  /** Told of what failed without anybody waiting for it. */
+  onFault?: (error: unknown) => void
+}
+
 /** Opens what the settings name: PostgreSQL or the embedded database, Redis or the SQL twin over the same database. */
-export async function openStores(config: Config): Promise<Stores> {
+export async function openStores(config: Config, { onFault }: OpenStoresOptions = {}): Promise<Stores> {
   const database = await openDatabase(config)
   const redis = config.redisUrl ? await openCheckedRedis(config).catch(closing(database)) : undefined
   const ephemeral = redis ? createRedisEphemeral(redis, { prefix: config.redisPrefix }) : createSqlEphemeral(database)
+  const announcements = redis
+    ? createRedisAnnouncements({ redis, prefix: config.redisPrefix, onFault })
+    : createLocalAnnouncements()
   return {
     database,
     ephemeral,
+    announcements,
     names: { database: database.version, ephemeral: redis ? await redisVersion(redis) : 'the same database' },
     async close() {
+      announcements.close()
       await ephemeral.close()
       await database.close()
     },
@@ -167,7 +184,7 @@ export const keysOf = (config: Config) => ({
 
 export interface CoreDeps {
   config: Config
-  stores: Pick<Stores, 'database' | 'ephemeral'>
+  stores: Pick<Stores, 'database' | 'ephemeral'> & Partial<Pick<Stores, 'announcements'>>
   keyring: Keyring
   clock?: Clock
 }
@@ -186,7 +203,18 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
   const limits = createLimits(ephemeral, { pepper, signInsPerMinutePerAddress, codesPerHourPerAddress })
   const audit = createAuditLog({ store: createAuditStore() })
   const changeStore = createAccessChangeStore()
-  const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce: () => undefined })
+  const { announcements = createLocalAnnouncements() } = stores
+  const freshness = createFreshness({
+    db,
+    store: createFreshnessStore(),
+    clock,
+    onAnnouncement: (listener) => announcements.subscribe(ACCESS_TOPIC, listener),
+  })
+  const announce = () => {
+    freshness.markStale()
+    announcements.publish(ACCESS_TOPIC)
+  }
+  const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce })
   const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
@@ -314,6 +342,7 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     devices,
     emailChange,
     exportAccount,
+    freshness,
     hashes,
     limits,
     mailbox,

@@ -25,7 +25,9 @@ export async function serve(config: Config): Promise<void> {
   const ring = keysOf(config).open()
   ring.catch(() => undefined) // it is awaited below, where the stores can be closed again
   if (config.production) await ring // no store is touched without keys; elsewhere they are made while the stores open
-  const stores = await openStores(config)
+  const stores = await openStores(config, {
+    onFault: (error) => logger.warn({ err: error }, 'a hint to the other processes could not be sent'),
+  })
   try {
     const keyring = await ring
     for (const warning of keyring.warnings) logger.warn(warning)
@@ -54,7 +56,7 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   answer = appOver(keyring)
 
   const sweeper = createSweeper(stores.database, {
-    chores: [core.deletion.removeDue],
+    chores: [core.deletion.removeDue, core.freshness.removeOld],
     onFault: (error) => logger.error({ err: error }, 'a round of sweeping failed; the next one tries again'),
   })
   core.outbox.start(logger)

@@ -58,6 +58,40 @@ async function untilReady(redis: Redis, name: string, readyMs: number): Promise<
   }
 }
 
+export interface Subscriber {
+  /** Listens to one more channel, also after every reconnection. */
+  subscribe(channel: string): void
+  close(): void
+}
+
+export interface SubscriberEvents {
+  onMessage(channel: string): void
+  /** It listens now, for the first time or again. */
+  onReady(): void
+}
+
+/** Opens a second connection to the same Redis that only listens. It reconnects for ever and never throws. */
+export function openSubscriber(redis: RedisConnection, { onMessage, onReady }: SubscriberEvents): Subscriber {
+  const channels = new Set<string>()
+  // Silence is what a listener hears most, so TCP has to tell when the peer is gone.
+  const listening = redis.duplicate({ lazyConnect: true, autoResubscribe: false, keepAlive: 5_000 })
+  const listen = () => {
+    if (channels.size === 0 || listening.status !== 'ready') return
+    listening.subscribe(...channels).then(onReady, () => setTimeout(listen, 1_000).unref())
+  }
+  listening.on('error', () => {})
+  listening.on('ready', listen)
+  listening.on('message', onMessage)
+  listening.connect().catch(() => {})
+  return {
+    subscribe(channel) {
+      channels.add(channel)
+      listen()
+    },
+    close: () => listening.disconnect(),
+  }
+}
+
 function count(redis: Redis, onCommand: NonNullable<OpenRedisOptions['onCommand']>): void {
   const send = redis.sendCommand.bind(redis)
   redis.sendCommand = (command, stream) => {

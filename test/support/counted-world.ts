@@ -9,6 +9,7 @@ import { composeCore, composeWeb, type Stores } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { openKeyring } from '../../src/oidc/keystore.ts'
+import { createLocalAnnouncements } from '../../src/storage/announcements.ts'
 import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
 import { createSqlEphemeral } from '../../src/storage/ephemeral-sql.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
@@ -51,6 +52,7 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
       ephemeral === 'redis'
         ? createRedisEphemeral(redis, { prefix: freshRedisPrefix() })
         : createSqlEphemeral(database),
+    announcements: createLocalAnnouncements(),
     names: { database: '', ephemeral: '' },
     async close() {
       redis.disconnect()
