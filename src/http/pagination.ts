@@ -46,8 +46,7 @@ export function readPageOf(
 ): Page {
   const { limit, cursor, search } = query
   if (search !== undefined && meaning === undefined) throw fault('/search', 'is not known here')
-  const isText = typeof search === 'string' && search.isWellFormed() && !search.includes('\0')
-  if (search !== undefined && !(isText && search.length <= MAX_SEARCH))
+  if (search !== undefined && !(isText(search) && search.length <= MAX_SEARCH))
     throw fault('/search', 'is not a text to look for')
   return {
     limit: limitOf(limit),
@@ -69,10 +68,13 @@ export const KEY_CURSOR = ['string', 'string'] as const
  */
 export function keyPageOf({ limit, cursor, search }: Page) {
   if (!cursor) return { limit, search, after: undefined }
-  const [text, id] = cursor
-  const isOurs = typeof text === 'string' && text.isWellFormed() && !text.includes('\0') && isUuid(id)
-  if (!isOurs) throw fault('/cursor', 'is not one this server has made')
-  return { limit, search, after: { text, id } }
+  return { limit, search, after: { text: String(cursor[0]), id: uuidOf(cursor[1]) } }
+}
+
+/** A UUID of a cursor. Throws bad_request (400) when it is none. */
+export function uuidOf(value: CursorValue | undefined): string {
+  if (!isUuid(value)) throw foreignCursor()
+  return value
 }
 
 /** The first `limit` of the `limit + 1` rows that were read in the order of keys and ids. */
@@ -110,12 +112,16 @@ function cursorOf(text: unknown, kinds: readonly string[]): CursorValue[] {
   const values = typeof text === 'string' && text.length <= MAX_CURSOR ? parsed(text) : undefined
   const isOurs =
     values?.length === kinds.length &&
-    values.every(
-      (value, place) => typeof value === kinds[place] && (typeof value === 'string' || Number.isSafeInteger(value)),
-    )
-  if (!isOurs) throw fault('/cursor', 'is not one this server has made')
+    values.every((value, place) => typeof value === kinds[place] && (isText(value) || Number.isSafeInteger(value)))
+  if (!isOurs) throw foreignCursor()
   return values as CursorValue[] // every one has been looked at
 }
+
+/** The database takes no others. */
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value.isWellFormed() && !value.includes('\0')
+
+const foreignCursor = () => fault('/cursor', 'is not one this server has made')
 
 function parsed(text: string): unknown[] | undefined {
   try {
