@@ -33,6 +33,7 @@ import { createSignInStore } from './accounts/sign-in-store.ts'
 import { createSignIns } from './accounts/sign-ins.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
+import { SYSTEM } from './audit-event.ts'
 import { accountCallback, BUILT_IN_CLIENT, builtInClient } from './clients/built-in-client.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
@@ -110,6 +111,7 @@ import { createSqlEphemeral } from './storage/ephemeral-sql.ts'
 import { openPglite } from './storage/pglite.ts'
 import { openPostgres } from './storage/postgres.ts'
 import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
+import type { Executor } from './storage/tables.ts'
 
 /** Under which processes tell each other of writes that decisions rest on. */
 const ACCESS_TOPIC = 'access'
@@ -218,6 +220,8 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
   const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
+  const statusChanged = (executor: Executor, accountId: string) =>
+    changes.within(executor, SYSTEM, async (change) => change.touch('account', accountId))
   const accountStore = createAccountStore()
   const accounts = createAccounts({
     db,
@@ -226,10 +230,18 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     policy,
     revokeSubject,
     guardRemoval,
+    statusChanged,
     clock,
   })
   const devices = createKnownDevices({ secret: derived(keyring, 'known devices'), clock })
-  const deletion = createAccountDeletion({ db, store: accountStore, guardRemoval, revokeSubject, clock })
+  const deletion = createAccountDeletion({
+    db,
+    store: accountStore,
+    guardRemoval,
+    statusChanged,
+    revokeSubject,
+    clock,
+  })
   const signIns = createSignIns({ db, store: createSignInStore(), clock })
   const authentication = createAuthentication({
     accounts,

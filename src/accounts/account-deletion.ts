@@ -18,6 +18,8 @@ export interface AccountDeletionDeps {
   store: AccountStore
   /** Throws to keep the account, as for the last superuser. */
   guardRemoval(executor: Executor, accountId: string): Promise<void>
+  /** Runs first in the transaction that marks, restores or removes an account: what was decided about it is over. */
+  statusChanged?(executor: Executor, accountId: string): Promise<void>
   /** Ends every session and grant of the account. Safe to repeat. */
   revokeSubject(accountId: string): Promise<void>
   clock?: Clock
@@ -29,6 +31,7 @@ export function createAccountDeletion({
   db,
   store,
   guardRemoval,
+  statusChanged,
   revokeSubject,
   clock = systemClock,
 }: AccountDeletionDeps) {
@@ -39,6 +42,7 @@ export function createAccountDeletion({
   async function removeOne(id: string): Promise<boolean> {
     try {
       const isGone = await inTransaction(db, async (executor) => {
+        await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         return store.removeDue(executor, id, new Date(clock.now()))
       })
@@ -68,6 +72,7 @@ export function createAccountDeletion({
       }
       const dueAt = new Date(clock.now() + GRACE_DAYS * 86_400_000)
       await inTransaction(db, async (executor) => {
+        await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         if (!(await setDue(executor, id, dueAt))) throw new AppError('not_found', 404, 'There is no such account.')
       })
@@ -78,7 +83,10 @@ export function createAccountDeletion({
     /** Whether an account whose owner gives the right password is still there; a marked one comes back by this. */
     async restore({ id, deletionDueAt }: { id: string; deletionDueAt: Date | undefined }): Promise<boolean> {
       if (deletionDueAt === undefined) return true
-      return store.restore(db, id, new Date(clock.now()))
+      return inTransaction(db, async (executor) => {
+        await statusChanged?.(executor, id)
+        return store.restore(executor, id, new Date(clock.now()))
+      })
     },
 
     /** Removes accounts whose grace is over; answers how many. For a timer: every server may run it. */

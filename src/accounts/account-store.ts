@@ -1,5 +1,14 @@
 /** The accounts table. Duplicates surface as the database's own error; account.ts gives it a name. */
 import { CompiledQuery, type Insertable, type Selectable, type Updateable } from 'kysely'
+import {
+  beginsWith,
+  type Found,
+  inTurn,
+  type PrefixPage,
+  prefixPage,
+  searchText,
+  type TurnPage,
+} from '../storage/prefix-page.ts'
 import type { AccountsTable, Executor } from '../storage/tables.ts'
 import type { Account } from './account.ts'
 
@@ -11,6 +20,8 @@ export type NewAccountRow = Pick<Row, 'id' | 'email' | 'profile' | 'attributes'>
 type Columns = Updateable<AccountsTable>
 /** Columns that are undefined stay as they are. */
 export type AccountChanges = { [Column in keyof Columns]: Columns[Column] | undefined }
+export type AccountSearch = TurnPage
+export type FoundAccount = Found<Account>
 export type AccountStore = ReturnType<typeof createAccountStore>
 
 // Sign-in and every claims look-up run these, so they are written once instead of built per call.
@@ -95,9 +106,10 @@ export function createAccountStore() {
       return numDeletedRows > 0n
     },
 
-    async remove(executor: Executor, id: string): Promise<boolean> {
-      const { numDeletedRows } = await executor.deleteFrom('accounts').where('id', '=', id).executeTakeFirst()
-      return numDeletedRows > 0n
+    /** The account as it was; undefined when there was none. */
+    async remove(executor: Executor, id: string): Promise<Account | undefined> {
+      const row = await executor.deleteFrom('accounts').where('id', '=', id).returningAll().executeTakeFirst()
+      return row && fromRow(row)
     },
 
     /** A page in the order of creation, behind the account `after`. */
@@ -106,7 +118,23 @@ export function createAccountStore() {
       if (page.after !== undefined) query = query.where('id', '>', page.after)
       return (await query.execute()).map(fromRow)
     },
+
+    /** A page of those whose address begins with the text, and then of those of whom only the username does. */
+    search(executor: Executor, page: AccountSearch): Promise<FoundAccount[]> {
+      const { search } = page
+      const byEmail = (part: PrefixPage) => pageBy(executor, 'email', part)
+      const byUsername = (part: PrefixPage) => pageBy(executor, 'username', part, search)
+      return inTurn(search === undefined ? [byEmail] : [byEmail, byUsername], page)
+    },
   }
+}
+
+/** Without those who are found by the beginning of their address. */
+async function pageBy(executor: Executor, column: 'email' | 'username', page: PrefixPage, notByEmail?: string) {
+  let query = executor.selectFrom('accounts').selectAll().select(searchText(column).as('text'))
+  if (notByEmail !== undefined) query = query.where(({ not }) => not(beginsWith('email', notByEmail)))
+  const rows = await prefixPage(query, { column }, page).execute()
+  return rows.map(({ text, ...row }) => ({ text, item: fromRow(row) }))
 }
 
 function fromRow(row: Selectable<AccountsTable>): Account {

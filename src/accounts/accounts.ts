@@ -9,7 +9,7 @@ import type { Database, Executor } from '../storage/tables.ts'
 import { inTransaction, sqlState } from '../storage/transaction.ts'
 import type { Account } from './account.ts'
 import { type AccountInput, checkAccount, columnsOf, isAsDescribed } from './account-input.ts'
-import type { AccountChanges, AccountStore } from './account-store.ts'
+import type { AccountChanges, AccountSearch, AccountStore, FoundAccount } from './account-store.ts'
 import type { HashPool } from './hash-pool.ts'
 import { normaliseLogin } from './login.ts'
 import { needsRehash } from './password-hash.ts'
@@ -24,11 +24,34 @@ export interface AccountsDeps {
   revokeSubject(accountId: string): Promise<void>
   /** Runs inside the transaction that removes or disables an account; throws to keep it, as for the last superuser. */
   guardRemoval?(executor: Executor, accountId: string): Promise<void>
+  /**
+   * Runs inside the transaction that disables, enables or removes an account, before anything else of it: what was
+   * decided about the account no longer holds.
+   */
+  statusChanged?(executor: Executor, accountId: string): Promise<void>
   clock?: Clock
 }
 
 export type NewAccount = AccountInput & { email: string }
 type Alongside = (executor: Executor, account: Account) => Promise<void>
+
+/**
+ * Makes a write part of a larger one: called first of all in its transaction, it runs the write between what must come
+ * before and what must come after, answers what that has answered, and throws to undo everything.
+ */
+export type Around<Written> = (executor: Executor, write: () => Promise<Written>) => Promise<Written>
+
+/** What a write has made of an account. */
+export interface Rewritten {
+  before: Account
+  after: Account
+}
+
+export interface Revision {
+  /** Sees the account as it is when it is changed; throws to leave it so, and answers what is to change besides. */
+  settle(before: Account): Omit<AccountInput, MemberThatRevokes>
+  around: Around<Rewritten>
+}
 
 export type Outcome = 'created' | 'changed' | 'unchanged'
 
@@ -43,7 +66,7 @@ export type Accounts = ReturnType<typeof createAccounts>
 const MAX_PAGE = 100
 
 export function createAccounts(deps: AccountsDeps) {
-  const { db, store, hashes, policy, revokeSubject, guardRemoval, clock = systemClock } = deps
+  const { db, store, hashes, policy, revokeSubject, guardRemoval, statusChanged, clock = systemClock } = deps
 
   /** A subject need not be an account: that of a client's own token is the client's id. */
   const findById = async (id: string): Promise<Account | undefined> => (isUuid(id) ? store.findById(db, id) : undefined)
@@ -76,19 +99,45 @@ export function createAccounts(deps: AccountsDeps) {
     )
   }
 
-  async function update(id: string, input: AccountInput, alongside?: Alongside): Promise<Account> {
+  const update = (id: string, input: AccountInput, alongside?: Alongside): Promise<Account> =>
+    revise(id, input, {
+      settle: () => ({}),
+      around: async (executor, write) => {
+        const rewritten = await write()
+        await alongside?.(executor, rewritten.after)
+        return rewritten
+      },
+    })
+
+  async function revise(id: string, input: AccountInput, { settle, around }: Revision): Promise<Account> {
     checkAccount(input)
-    const before = await findById(id)
+    const found = await findById(id)
+    if (!found) throw notFound()
+    const passwordHash = await hashOf(input, wordsOf({ ...found, ...input }))
+    const account = await refusingDuplicates(() =>
+      inTransaction(db, async (executor) => {
+        const write = () => rewrite(executor, id, { input, passwordHash, settle })
+        return (await around(executor, write)).after
+      }),
+    )
+    if (passwordHash !== undefined || input.status === 'disabled') await revokeSubject(id)
+    return account
+  }
+
+  async function rewrite(executor: Executor, id: string, { input, passwordHash, settle }: Rewrite): Promise<Rewritten> {
+    if (input.status !== undefined) await statusChanged?.(executor, id)
+    if (input.status === 'disabled') await guardRemoval?.(executor, id)
+    const before = await store.lock(executor, id)
     if (!before) throw notFound()
+    const settled = { ...input, ...settle(before) }
+    checkAccount(settled)
     const changes: AccountChanges = {
-      ...columnsOf(input),
-      password_hash: await hashOf(input, wordsOf({ ...before, ...input })),
+      ...columnsOf(settled),
+      password_hash: passwordHash,
       updated_at: new Date(clock.now()),
     }
-    if (isOtherAddress(before, input)) changes.email_verified = input.emailVerified ?? false
-    const account = await refusingDuplicates(() => changeInTransaction(id, changes, alongside))
-    if (changes.password_hash !== undefined || changes.status === 'disabled') await revokeSubject(id)
-    return account
+    if (isOtherAddress(before, settled)) changes.email_verified = settled.emailVerified ?? false
+    return { before, after: (await store.update(executor, id, changes)) ?? before }
   }
 
   const change = (id: string, decide: (before: Account) => AccountInput): Promise<Account> =>
@@ -103,15 +152,6 @@ export function createAccounts(deps: AccountsDeps) {
         return after ?? before
       }),
     )
-
-  const changeInTransaction = (id: string, changes: AccountChanges, alongside?: Alongside): Promise<Account> =>
-    inTransaction(db, async (executor) => {
-      if (changes.status === 'disabled') await guardRemoval?.(executor, id)
-      const account = await store.update(executor, id, changes)
-      if (!account) throw notFound()
-      await alongside?.(executor, account)
-      return account
-    })
 
   async function ensure(input: NewAccount): Promise<{ outcome: Outcome; account: Account }> {
     const { outcome, before, changes } = await compare(input)
@@ -139,13 +179,17 @@ export function createAccounts(deps: AccountsDeps) {
     return typeof passwordHash === 'string' && needsRehash(passwordHash) ? rest : input
   }
 
-  async function remove(id: string): Promise<void> {
+  async function remove(id: string, around: Around<Account> = plainly): Promise<void> {
     if (!isUuid(id)) throw notFound()
-    const wasThere = await inTransaction(db, async (executor) => {
-      await guardRemoval?.(executor, id)
-      return store.remove(executor, id)
+    await inTransaction(db, async (executor) => {
+      await around(executor, async () => {
+        await statusChanged?.(executor, id)
+        await guardRemoval?.(executor, id)
+        const account = await store.remove(executor, id)
+        if (!account) throw notFound()
+        return account
+      })
     })
-    if (!wasThere) throw notFound()
     await revokeSubject(id)
   }
 
@@ -182,6 +226,12 @@ export function createAccounts(deps: AccountsDeps) {
     update,
 
     /**
+     * Like update, as a part of a larger write, and with what is decided about the present state of the account, which
+     * nobody else can change meanwhile. Throws like update, and whatever `settle` and `around` throw.
+     */
+    revise,
+
+    /**
      * Changes an account by a decision about its present state, which nobody else can change meanwhile. For members
      * that end no session: throws for a password or a status. Throws like create, and not_found (404).
      */
@@ -193,11 +243,17 @@ export function createAccounts(deps: AccountsDeps) {
     /** What ensure would do, without doing it. Throws like it for malformed members. */
     foresee: async (input: NewAccount): Promise<Outcome> => (await compare(input)).outcome,
 
-    /** Throws not_found (404), and whatever guardRemoval throws. */
+    /** Removes an account, as a part of a larger write. Throws not_found (404), and whatever guardRemoval throws. */
     remove,
 
     /** A page of at most 100 in the order of creation. `after` is the id of the last account of the page before. */
     list,
+
+    /**
+     * A page of those whose e-mail address begins with a text, in the order of the addresses, and then of those of whom
+     * only the username does; without a text all, in the order of the addresses.
+     */
+    search: (page: AccountSearch): Promise<FoundAccount[]> => store.search(db, page),
 
     /** A disabled account cannot sign in, and whatever it held is revoked. */
     disable: (id: string): Promise<Account> => update(id, { status: 'disabled' }),
@@ -216,6 +272,14 @@ export function createAccounts(deps: AccountsDeps) {
   }
 }
 
+interface Rewrite {
+  input: AccountInput
+  passwordHash: string | null | undefined
+  settle: Revision['settle']
+}
+
+const plainly = <Written>(_: Executor, write: () => Promise<Written>): Promise<Written> => write()
+
 const wordsOf = ({ email, username }: { email?: string | undefined; username?: string | null | undefined }): string[] =>
   [email, username].filter((word) => typeof word === 'string')
 
@@ -223,6 +287,7 @@ const isOtherAddress = (before: Account, { email }: AccountInput): boolean =>
   email !== undefined && email.toLowerCase() !== before.email.toLowerCase()
 
 const MEMBERS_THAT_REVOKE = ['email', 'password', 'passwordHash', 'status'] as const
+type MemberThatRevokes = (typeof MEMBERS_THAT_REVOKE)[number]
 
 const UNIQUE_VIOLATION = '23505'
 

@@ -1,5 +1,12 @@
 /** Pages of what a person looks for by its beginning, in the order of that text; an index serves search and order alike. */
-import { type Expression, type ReferenceExpression, type SelectQueryBuilder, type SqlBool, sql } from 'kysely'
+import {
+  type Expression,
+  type RawBuilder,
+  type ReferenceExpression,
+  type SelectQueryBuilder,
+  type SqlBool,
+  sql,
+} from 'kysely'
 
 export interface PrefixPage {
   /** The beginning of the text, without regard to case; undefined for all. */
@@ -13,7 +20,13 @@ export interface PrefixPage {
 const LAST = '\u{10FFFF}'
 
 /** The bytes of the lower-cased text, as the search indexes have them. */
-export const searchText = (column: string): Expression<string> => sql<string>`lower(${sql.ref(column)}) collate "C"`
+export const searchText = (column: string): RawBuilder<string> => sql<string>`lower(${sql.ref(column)}) collate "C"`
+
+/** Whether the text in a column begins with another, without regard to case. */
+export function beginsWith(column: string, search: string): Expression<SqlBool> {
+  const text = searchText(column)
+  return sql<SqlBool>`(${text} >= lower(${search}) collate "C" and ${text} < (lower(${search}) || ${LAST}) collate "C")`
+}
 
 /**
  * Narrows a query to one page, ordered by `column` and id.
@@ -22,19 +35,46 @@ export const searchText = (column: string): Expression<string> => sql<string>`lo
  */
 export function prefixPage<DB, Table extends keyof DB, Row>(
   query: SelectQueryBuilder<DB, Table, Row>,
-  { column, id = 'id' }: { column: string; id?: string },
+  { column, id = 'id', idType = 'uuid' }: { column: string; id?: string; idType?: 'uuid' | 'text' },
   { search, after, limit }: PrefixPage,
 ): SelectQueryBuilder<DB, Table, Row> {
   const text = searchText(column)
   const key = sql.ref(id) as unknown as ReferenceExpression<DB, Table>
   let page = query.orderBy(text).orderBy(sql.ref(id)).limit(limit)
-  if (search !== undefined) {
-    page = page
-      .where(sql<SqlBool>`${text} >= lower(${search}) collate "C"`)
-      .where(sql<SqlBool>`${text} < (lower(${search}) || ${LAST}) collate "C"`)
-  }
+  if (search !== undefined) page = page.where(beginsWith(column, search))
   if (after !== undefined) {
-    page = page.where(sql<SqlBool>`(${text}, ${key}) > (${after.text} collate "C", ${after.id}::uuid)`)
+    const behind = sql`(${after.text} collate "C", ${after.id}::${sql.raw(idType)})`
+    page = page.where(sql<SqlBool>`(${text}, ${key}) > ${behind}`)
   }
   return page
+}
+
+/** Where a page of several lists begins: behind a row of one of them. */
+export interface TurnPage extends Omit<PrefixPage, 'after'> {
+  after?: { turn: number; text: string; id: string } | undefined
+}
+
+/** An item, by which of the lists it was found, and what it is ordered by there. */
+export interface Found<Item> {
+  turn: number
+  text: string
+  item: Item
+}
+
+/**
+ * One page of several lists, each in its own order, one behind the other: a list is read only once those before it have
+ * ended, so a page costs no more than its rows.
+ */
+export async function inTurn<Item>(
+  lists: readonly ((page: PrefixPage) => Promise<Omit<Found<Item>, 'turn'>[]>)[],
+  { search, after, limit }: TurnPage,
+): Promise<Found<Item>[]> {
+  const found: Found<Item>[] = []
+  for (const [turn, list] of lists.entries()) {
+    if (found.length === limit || turn < (after?.turn ?? 0)) continue
+    const behind = turn === after?.turn ? after : undefined
+    const rows = await list({ search, limit: limit - found.length, after: behind })
+    found.push(...rows.map((row) => ({ turn, ...row })))
+  }
+  return found
 }
