@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import manifest from '../package.json' with { type: 'json' }
 import { createAccess } from './access/access.ts'
 import { createAccessChanges } from './access/access-change.ts'
 import { createAccessChangeStore } from './access/access-change-store.ts'
@@ -34,7 +35,7 @@ import { createSignIns } from './accounts/sign-ins.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { SYSTEM } from './audit-event.ts'
-import { accountCallback, BUILT_IN_CLIENT, builtInClient } from './clients/built-in-client.ts'
+import { accountCallback, BUILT_IN_CLIENT, builtInClient, docsClient } from './clients/built-in-client.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -53,12 +54,14 @@ import { createAuthenticate } from './http/authenticate.ts'
 import { createCookies } from './http/cookies.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createDeviceCookie } from './http/device-cookie.ts'
+import { docsCallback, mountDescription, mountDocs } from './http/docs.ts'
 import { createErrorHandler, logStrayErrors } from './http/error-handler.ts'
 import { createGatekeeper } from './http/gatekeeper.ts'
 import { mountHome } from './http/home.ts'
 import { createIdempotency } from './http/idempotency.ts'
 import { createLocaleOf } from './http/locale.ts'
 import { mountOperations } from './http/operations.ts'
+import { describeApi } from './http/openapi.ts'
 import { createPinnedHost, pinProtocol, trustProxies } from './http/pinned-host.ts'
 import { createRenderer } from './http/render.ts'
 import { createRequestId } from './http/request-id.ts'
@@ -297,7 +300,7 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     production,
     checkClientMetadata,
     revokeClient,
-    builtIn: builtInClient(config.issuer),
+    builtIn: [builtInClient(config.issuer), ...(config.docs ? [docsClient(docsCallback(config.issuer))] : [])],
     clock,
   })
   const sessionEnds = createSessionEnds({ ephemeral, revocation })
@@ -515,6 +518,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   })
   const visits = createVisits(stores.ephemeral)
   const hasDemo = !config.production
+  const describe = () => describeApi(api.routes(), { issuer, version: manifest.version, endpoints: ROUTES })
 
   return {
     app: provider,
@@ -527,7 +531,9 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       mounting(mountOperations, { health, isDraining }),
       api.mount,
       mounting(mountAssets, assets),
-      mounting(mountHome, { render, issuer, hasDemo }),
+      mounting(mountDescription, { describe }),
+      ...(config.docs ? [mounting(mountDocs, { assets, client: docsClient(docsCallback(issuer)) })] : []),
+      mounting(mountHome, { render, issuer, hasDemo, hasDocs: config.docs }),
       ...(mailbox && !config.production ? [mounting(mountDevMail, { mailbox, render })] : []),
       ...(hasDemo ? [mounting(mountDemo, { relyingParty, visits, cookies, csrf, render })] : []),
       mounting(mountAccountSignIn, { clientId: BUILT_IN_CLIENT.id, redirectUri: accountCallback(issuer) }),

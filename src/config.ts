@@ -41,6 +41,8 @@ export interface Config {
   readonly cookieSecret: string | undefined
   readonly refreshTokenSecret: string | undefined
   readonly pepper: string | undefined
+  /** Whether the pages that show the API are served. */
+  readonly docs: boolean
   /** Run migrations at start also on an external database. */
   readonly autoMigrate: boolean
   readonly redisPrefix: string
@@ -128,6 +130,7 @@ export function loadConfig(env: Environment = environment, cwd: string = process
     cookieSecret: optionalText('USHER_COOKIE_SECRET'),
     refreshTokenSecret: optionalText('USHER_REFRESH_TOKEN_SECRET'),
     pepper: optionalText('USHER_PEPPER'),
+    docs: flag('USHER_DOCS'),
     autoMigrate: flag('USHER_AUTO_MIGRATE'),
     redisPrefix: text('USHER_REDIS_PREFIX'),
     warnings: Object.freeze(reading.warnings),

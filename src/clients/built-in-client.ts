@@ -10,6 +10,20 @@ export const accountCallback = (issuer: string): string => `${issuer}/account/ca
 export const builtInClient = (issuer: string): Client =>
   Object.freeze({ ...BUILT_IN_CLIENT, redirectUris: Object.freeze([accountCallback(issuer)]) })
 
+/**
+ * The client of the Authorize button in the description of the API: a page of this server, by code and PKCE. Like the one
+ * above it is no row.
+ */
+export const docsClient = (redirectUri: string): Client =>
+  Object.freeze({
+    ...BUILT_IN_CLIENT,
+    id: 'usher-docs',
+    name: 'Usher API documentation',
+    grantTypes: Object.freeze(['authorization_code']),
+    redirectUris: Object.freeze([redirectUri]),
+    scopes: Object.freeze(['openid']),
+  })
+
 /** What is the same on every server. */
 export const BUILT_IN_CLIENT: Client = Object.freeze({
   id: 'usher',

@@ -26,8 +26,8 @@ export interface ClientsDeps {
   checkClientMetadata: CheckClientMetadata
   /** Ends every grant of the client. Called after it was removed, and safe to repeat. */
   revokeClient(clientId: string): Promise<void>
-  /** The server's own client. */
-  builtIn?: Client
+  /** The server's own clients. */
+  builtIn?: readonly Client[]
   clock?: Clock
 }
 
@@ -56,17 +56,18 @@ const POSSIBLE_ID = /^[A-Za-z0-9._~-]{1,64}$/
 
 export function createClients(deps: ClientsDeps) {
   const { db, store, pepper, production, checkClientMetadata, revokeClient, clock = systemClock } = deps
-  const { builtIn = BUILT_IN_CLIENT } = deps
+  const builtIn = new Map((deps.builtIn ?? [BUILT_IN_CLIENT]).map((client) => [client.id, client]))
   const cache = createClientCache({ load: (id) => store.findById(db, id), clock })
 
   /** Undefined for an id that no client can have, without asking the database. */
   const find = async (id: string): Promise<Client | undefined> => {
-    if (id === builtIn.id) return builtIn
+    const own = builtIn.get(id)
+    if (own) return own
     return POSSIBLE_ID.test(id) ? cache.find(id) : undefined
   }
 
   async function create(input: ClientInput): Promise<Registered> {
-    if (input.id === builtIn.id) throw idTaken(input.id)
+    if (input.id !== undefined && builtIn.has(input.id)) throw idTaken(input.id)
     const described = await checked(input)
     const secret = usesSecret(described) ? (input.secret ?? generateSecret()) : undefined
     const client = withSecret(described, secret)

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { extname, join, parse } from 'node:path'
+import { basename, extname, join, parse } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
 import type Router from '@koa/router'
 
 export interface Assets {
@@ -11,9 +13,14 @@ export interface Assets {
 
 interface Asset {
   body: Buffer
+  /** Compressed when it is first asked for, where that is worth it. */
+  gzipped?: Promise<Buffer>
   type: string
   etag: string
 }
+
+const WORTH_COMPRESSING_BYTES = 64 * 1024
+const compressed = promisify(gzip)
 
 const TYPES: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
@@ -22,14 +29,15 @@ const TYPES: Record<string, string> = {
   '.png': 'image/png',
 }
 
-/** Reads the style sheet, script and images of the pages once; they are small and never change while running. */
+/** Reads the style sheets, scripts and images of the pages once, vendored ones included; they never change while running. */
 export function loadAssets(dir: string): Assets {
   const urls = new Map<string, string>()
   const files = new Map<string, Asset>()
-  for (const name of readdirSync(dir)) {
+  for (const path of readdirSync(dir, { recursive: true, encoding: 'utf8' })) {
+    const name = basename(path)
     const type = TYPES[extname(name)]
     if (type === undefined) continue
-    const body = readFileSync(join(dir, name))
+    const body = readFileSync(join(dir, path))
     const hash = createHash('sha256').update(body).digest('base64url').slice(0, 12)
     const { name: stem, ext } = parse(name)
     const fileName = `${stem}.${hash}${ext}`
@@ -52,13 +60,21 @@ export function mountAssets(router: Router, assets: Assets): void {
     const asset = assets.find(ctx.params.file ?? '')
     if (!asset) return next()
     ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-    ctx.set('ETag', asset.etag)
+    const isLarge = asset.body.length >= WORTH_COMPRESSING_BYTES
+    if (isLarge) ctx.vary('Accept-Encoding')
+    const isGzip = isLarge && ctx.acceptsEncodings('gzip') === 'gzip'
+    ctx.set('ETag', isGzip ? asset.etag.replace(/"$/, '-gzip"') : asset.etag)
     ctx.status = 200
     if (ctx.fresh) {
       ctx.status = 304
       return
     }
     ctx.type = asset.type
-    ctx.body = asset.body
+    if (!isGzip) ctx.body = asset.body
+    else {
+      asset.gzipped ??= compressed(asset.body)
+      ctx.set('Content-Encoding', 'gzip')
+      ctx.body = await asset.gzipped
+    }
   })
 }

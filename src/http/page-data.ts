@@ -120,6 +120,7 @@ export interface HomePage {
   issuer: string
   /** Where the demonstration is, if there is one. */
   demoHref?: string | undefined
+  hasDocs?: boolean
 }
 
 export interface TokenOnPage {

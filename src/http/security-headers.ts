@@ -20,6 +20,10 @@ export interface PolicyAdditions {
   formAction?: readonly string[] | undefined
   /** URIs of images from elsewhere, such as a client's logo. */
   imgSrc?: readonly string[] | undefined
+  /** A word, made anew for each answer, by which a script of the page may add style sheets. */
+  styleNonce?: string
+  /** Whether scripts of the page may make workers out of their own text. */
+  blobWorkers?: boolean
 }
 
 /** Sets the headers every answer carries. Before the engine: it adds script hashes to a policy that already exists. */
@@ -39,8 +43,10 @@ export function createSecurityHeaders({ issuer }: { issuer: string }): Middlewar
 }
 
 /** The policy as a header value, with the origins of the given URIs added. */
-export function contentSecurityPolicy({ formAction, imgSrc }: PolicyAdditions = {}): string {
-  const policy = { ...POLICY }
+export function contentSecurityPolicy(additions: PolicyAdditions = {}): string {
+  const { formAction, imgSrc, styleNonce, blobWorkers } = additions
+  const policy: Record<string, string> = { ...POLICY, ...(blobWorkers ? { 'worker-src': 'blob:' } : {}) }
+  if (styleNonce !== undefined) policy['style-src'] += ` 'nonce-${styleNonce}'`
   policy['form-action'] += sources(formAction)
   policy['img-src'] += sources(imgSrc)
   return Object.entries(policy)
