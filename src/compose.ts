@@ -35,7 +35,7 @@ import { createSignIns } from './accounts/sign-ins.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { SYSTEM } from './audit-event.ts'
-import { accountCallback, BUILT_IN_CLIENT, builtInClient, docsClient } from './clients/built-in-client.ts'
+import { accountCallback, BUILT_IN_CLIENT, builtInClient, DOCS_CLIENT_ID, docsClient } from './clients/built-in-client.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -60,8 +60,8 @@ import { createGatekeeper } from './http/gatekeeper.ts'
 import { mountHome } from './http/home.ts'
 import { createIdempotency } from './http/idempotency.ts'
 import { createLocaleOf } from './http/locale.ts'
-import { mountOperations } from './http/operations.ts'
 import { describeApi } from './http/openapi.ts'
+import { mountOperations } from './http/operations.ts'
 import { createPinnedHost, pinProtocol, trustProxies } from './http/pinned-host.ts'
 import { createRenderer } from './http/render.ts'
 import { createRequestId } from './http/request-id.ts'
@@ -532,7 +532,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       api.mount,
       mounting(mountAssets, assets),
       mounting(mountDescription, { describe }),
-      ...(config.docs ? [mounting(mountDocs, { assets, client: docsClient(docsCallback(issuer)) })] : []),
+      ...(config.docs ? [mounting(mountDocs, { assets, issuer, clientId: DOCS_CLIENT_ID })] : []),
       mounting(mountHome, { render, issuer, hasDemo, hasDocs: config.docs }),
       ...(mailbox && !config.production ? [mounting(mountDevMail, { mailbox, render })] : []),
       ...(hasDemo ? [mounting(mountDemo, { relyingParty, visits, cookies, csrf, render })] : []),

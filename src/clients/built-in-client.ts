@@ -10,6 +10,8 @@ export const accountCallback = (issuer: string): string => `${issuer}/account/ca
 export const builtInClient = (issuer: string): Client =>
   Object.freeze({ ...BUILT_IN_CLIENT, redirectUris: Object.freeze([accountCallback(issuer)]) })
 
+export const DOCS_CLIENT_ID = 'usher-docs'
+
 /**
  * The client of the Authorize button in the description of the API: a page of this server, by code and PKCE. Like the one
  * above it is no row.
@@ -17,7 +19,7 @@ export const builtInClient = (issuer: string): Client =>
 export const docsClient = (redirectUri: string): Client =>
   Object.freeze({
     ...BUILT_IN_CLIENT,
-    id: 'usher-docs',
+    id: DOCS_CLIENT_ID,
     name: 'Usher API documentation',
     grantTypes: Object.freeze(['authorization_code']),
     redirectUris: Object.freeze([redirectUri]),

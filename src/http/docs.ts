@@ -35,17 +35,19 @@ export function mountDescription(router: Router, { describe }: { describe(): Ope
 
 export interface DocsDeps {
   assets: Pick<Assets, 'urlOf'>
-  /** The client of the Authorize button, and where its authorization returns to. */
-  client: { id: string; redirectUri: string }
+  issuer: string
+  /** The client of the Authorize button. */
+  clientId: string
 }
 
 /** Serves the two readers. */
-export function mountDocs(router: Router, { assets: { urlOf }, client }: DocsDeps): void {
+export function mountDocs(router: Router, { assets: { urlOf }, issuer, clientId }: DocsDeps): void {
+  const callback = docsCallback(issuer)
   const swagger = page({
     title: 'API – Usher',
     styles: [urlOf('swagger-ui.css')],
     scripts: [urlOf('swagger-ui-bundle.js'), urlOf('docs.js')],
-    data: { client: client.id, redirect: client.redirectUri },
+    data: { client: clientId, redirect: callback },
   })
   const redirect = page({ title: 'Authorize – Usher', styles: [], scripts: [urlOf('docs-redirect.js')], data: {} })
   const redoc = (nonce: string) =>
@@ -57,7 +59,7 @@ export function mountDocs(router: Router, { assets: { urlOf }, client }: DocsDep
     })
 
   router.get(PATH, (ctx) => send(ctx, swagger))
-  router.get(new URL(client.redirectUri).pathname, (ctx) => send(ctx, redirect))
+  router.get(new URL(callback).pathname, (ctx) => send(ctx, redirect))
   router.get('/redoc', function showReference(ctx) {
     // ReDoc writes its style sheet itself, and says this word with it; its search works in a worker it makes of a blob.
     const nonce = opaqueId(128)
