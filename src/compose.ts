@@ -9,6 +9,8 @@ import { createAccessChangeStore } from './access/access-change-store.ts'
 import { createFreshness } from './access/freshness.ts'
 import { createFreshnessStore } from './access/freshness-store.ts'
 import { createPermissionStore } from './access/permission-store.ts'
+import { createResourceStore } from './access/resource-store.ts'
+import { createRoleGraphStore } from './access/role-graph-store.ts'
 import { createRoleStore } from './access/role-store.ts'
 import type { Account } from './accounts/account.ts'
 import { createAccountDeletion } from './accounts/account-deletion.ts'
@@ -35,6 +37,7 @@ import { createSignIns } from './accounts/sign-ins.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { SYSTEM } from './audit-event.ts'
+import { mountAudit } from './audit/routes.ts'
 import { accountCallback, BUILT_IN_CLIENT, builtInClient, DOCS_CLIENT_ID, docsClient } from './clients/built-in-client.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
@@ -54,6 +57,7 @@ import { createAuthenticate } from './http/authenticate.ts'
 import { createCookies } from './http/cookies.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createDeviceCookie } from './http/device-cookie.ts'
+import { createDispatcher, type FastHandler } from './http/dispatcher.ts'
 import { docsCallback, mountDescription, mountDocs } from './http/docs.ts'
 import { createErrorHandler, logStrayErrors } from './http/error-handler.ts'
 import { createGatekeeper } from './http/gatekeeper.ts'
@@ -66,7 +70,7 @@ import { createPinnedHost, pinProtocol, trustProxies } from './http/pinned-host.
 import { createRenderer } from './http/render.ts'
 import { createRequestId } from './http/request-id.ts'
 import { createRequestLog } from './http/request-log.ts'
-import { createSecurityHeaders } from './http/security-headers.ts'
+import { createSecurityHeaders, securityHeadersOf } from './http/security-headers.ts'
 import { createSessionCookies } from './http/session-cookies.ts'
 import { createStepMemory } from './http/step-memory.ts'
 import { createTranslator } from './i18n.ts'
@@ -80,19 +84,23 @@ import { createSmtp } from './mail/smtp.ts'
 import { createTemplates } from './mail/templates.ts'
 import { createHealth } from './observability/health.ts'
 import type { Logger } from './observability/logger.ts'
+import { createAccessTokenSigner } from './oidc/access-token-signer.ts'
 import { createCurrentSession, mountAccountSignIn } from './oidc/account-sign-in.ts'
 import { mountAuthorizationPost } from './oidc/authorization-post.ts'
 import { ROUTES } from './oidc/configuration.ts'
 import { createConnectedGrants } from './oidc/connected-grants.ts'
 import { createEnginePages } from './oidc/engine-pages.ts'
 import { logEngineEvents } from './oidc/events.ts'
+import { createFastEndpoints } from './oidc/fast-endpoints.ts'
 import { mountFirstPartySession } from './oidc/first-party-session.ts'
 import { allowFormTargets } from './oidc/form-targets.ts'
 import { mountInteractions } from './oidc/interactions.ts'
 import { rotateKeys } from './oidc/key-rotation.ts'
 import { type Keyring, listKeys, openKeyring, watchKeyring } from './oidc/keystore.ts'
 import { createOwnTokenEndpoint } from './oidc/own-token-endpoint.ts'
+import { createPlainClient } from './oidc/plain-client.ts'
 import { buildProvider, longestLives } from './oidc/provider.ts'
+import { createPublishedDocuments } from './oidc/published-documents.ts'
 import { createRevocation } from './oidc/revocation.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
 import { createIdentify } from './oidc/token-validation.ts'
@@ -114,8 +122,14 @@ import { createSqlEphemeral } from './storage/ephemeral-sql.ts'
 import { openPglite } from './storage/pglite.ts'
 import { openPostgres } from './storage/postgres.ts'
 import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
+import { mountTeams } from './teams/routes.ts'
+import { createTeamStore } from './teams/team-store.ts'
+import { createTeams } from './teams/teams.ts'
 import type { Executor } from './storage/tables.ts'
 
+/** How long services may keep the published keys; a new key is published that long before it signs. */
+const JWKS_CACHE_SECONDS = 300
+const DOCUMENTS = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', ROUTES.jwks]
 /** Under which processes tell each other of writes that decisions rest on. */
 const ACCESS_TOPIC = 'access'
 
@@ -182,7 +196,7 @@ export const keysOf = (config: Config) => ({
   rotate: ({ force }: { force: boolean }) =>
     rotateKeys(config.keysDir, {
       longestTokenSeconds: longestLives(config).grantSeconds,
-      jwksCacheSeconds: 300,
+      jwksCacheSeconds: JWKS_CACHE_SECONDS,
       force,
     }),
 })
@@ -191,13 +205,15 @@ export interface CoreDeps {
   config: Config
   stores: Pick<Stores, 'database' | 'ephemeral'> & Partial<Pick<Stores, 'announcements'>>
   keyring: Keyring
+  /** Told of what must not be lost silently; the command line has none. */
+  logger?: Logger
   clock?: Clock
 }
 
 export type Core = ReturnType<typeof composeCore>
 
 /** The use cases without HTTP: what the server and the command line share. */
-export function composeCore({ config, stores, keyring, clock = systemClock }: CoreDeps) {
+export function composeCore({ config, stores, keyring, logger, clock = systemClock }: CoreDeps) {
   const { ephemeral } = stores
   const { db } = stores.database
   const { pepper } = keyring
@@ -206,7 +222,13 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
   const hashes = createHashPool()
   const { signInsPerMinutePerAddress, codesPerHourPerAddress } = config
   const limits = createLimits(ephemeral, { pepper, signInsPerMinutePerAddress, codesPerHourPerAddress })
-  const audit = createAuditLog({ store: createAuditStore() })
+  const audit = createAuditLog({
+    db,
+    store: createAuditStore(),
+    retentionDays: config.auditRetentionDays,
+    onLoss: (loss) => logger?.error({ event: 'audit.lost', ...loss }, 'an audit event could not be kept'),
+    clock,
+  })
   const changeStore = createAccessChangeStore()
   const { announcements = createLocalAnnouncements() } = stores
   const freshness = createFreshness({
@@ -220,7 +242,17 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     announcements.publish(ACCESS_TOPIC)
   }
   const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce })
-  const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
+  const access = createAccess({
+    db,
+    changes,
+    stores: {
+      roles: createRoleStore(),
+      graph: createRoleGraphStore(),
+      permissions: createPermissionStore(),
+      resources: createResourceStore(),
+    },
+  })
+  const teams = createTeams({ db, changes, store: createTeamStore(), roles: access })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
   const statusChanged = (executor: Executor, accountId: string) =>
@@ -371,6 +403,7 @@ export function composeCore({ config, stores, keyring, clock = systemClock }: Co
     revocation,
     sessions,
     signIns,
+    teams,
     findActiveAccount,
   }
 
@@ -432,7 +465,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     maxAgeSeconds: core.devices.lifeSeconds,
   })
 
-  const { provider, tokenEndpoints, tokens, resourceServers } = buildProvider({
+  const { provider, tokenEndpoints, tokens, resourceServers, inspection } = buildProvider({
     ...config,
     ...createEnginePages(render),
     keyring,
@@ -473,7 +506,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     admit: createGatekeeper({
       authenticate: authenticateRequest,
       holdsAny: async () => false,
-      manages: async () => false,
+      manages: core.teams.manages,
     }),
     idempotency: createIdempotency({ ephemeral: stores.ephemeral, secret: derived(keyring, 'idempotency') }),
     checkAnswers: config.underTest,
@@ -491,8 +524,37 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   }
   mountFirstPartySession(api, firstPartySession)
   mountAccounts(api, core)
+  mountAudit(api, core)
   mountSessions(api, core)
   mountPasswordReset(api, core)
+
+  const documentAt = createPublishedDocuments({
+    issuer,
+    listener: () => provider.callback(),
+    maxAgeSeconds: JWKS_CACHE_SECONDS,
+  })
+  const fast = createFastEndpoints({
+    ...config,
+    ownAudience: resourceServers.ownAudience,
+    clock,
+    authenticate: createPlainClient({ findClient: core.clients.find, matchesSecret: core.clients.compareSecret }),
+    inspection,
+    sign: createAccessTokenSigner(keyring.engineJwks().keys),
+  })
+  const dispatch = createDispatcher({
+    ...config,
+    securityHeaders: securityHeadersOf(issuer),
+    logger,
+    clock,
+    routes: {
+      exact: new Map<string, FastHandler>([
+        ...DOCUMENTS.map((path): [string, FastHandler] => [`GET ${path}`, documentAt(path)]),
+        [`POST ${ROUTES.introspection}`, fast.introspection],
+        [`POST ${ROUTES.revocation}`, fast.revocation],
+        [`POST ${ROUTES.token}`, fast.token],
+      ]),
+    },
+  })
 
   const steps = createStepMemory({ cookies, csrf })
   const gate = createAccountGate({ csrf, currentSession: createCurrentSession({ provider, findActiveAccount }) })
@@ -548,6 +610,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       }),
     ],
     engineSeams: [allowFormTargets, tokenEndpoints],
+    dispatch,
   }
 }
 

@@ -5,12 +5,18 @@ export interface Permission {
   id: string
   key: string
   description: string
+  /** The key of what it is about. */
+  resource: string | null
+  createdAt: Date
+  updatedAt: Date
 }
 
 /** Members left out stay as they are. */
 export interface PermissionInput {
   key: string
   description?: string
+  /** The key of a resource; null for none. */
+  resource?: string | null
 }
 
 /** Everything; held by superusers. */
@@ -22,7 +28,7 @@ export const CLIENTS_ADMIN = 'clients_admin'
 export const AUDIT_READ = 'audit_read'
 
 /** These are there in every installation and cannot be deleted. */
-export const BASE_PERMISSIONS: readonly Required<PermissionInput>[] = [
+export const BASE_PERMISSIONS: readonly Required<Pick<PermissionInput, 'key' | 'description'>>[] = [
   { key: ALL_ALL, description: 'Everything' },
   { key: PERMISSIONS_ADMIN, description: 'Administer permissions, roles, resources and their assignment' },
   { key: ACCOUNTS_ADMIN, description: 'Administer accounts and their sessions' },
@@ -31,11 +37,13 @@ export const BASE_PERMISSIONS: readonly Required<PermissionInput>[] = [
   { key: AUDIT_READ, description: 'Read the audit events' },
 ]
 
+export const isBasePermission = (key: string): boolean => BASE_PERMISSIONS.some((base) => base.key === key)
+
 // Keys travel in token claims and policy expressions, so they hold nothing that needs quoting there.
 const KEY = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 const DESCRIPTION = /^\P{Cc}{0,500}$/u
 
-/** Throws AppError bad_request (400) when the key or the description of a permission or role is malformed. */
+/** Throws AppError bad_request (400) when a key or a description is malformed. */
 export function checkKeyAndDescription(input: { key: string; description?: string }): void {
   const faults = []
   if (!KEY.test(input.key)) faults.push({ pointer: '/key', message: 'must be 1 to 100 of A-Z a-z 0-9 _ . : -' })

@@ -1,45 +1,132 @@
-/** Who holds which role. The roles themselves are in role-catalogue.ts. */
+/** Which account has which role, and which permissions it holds without one. The roles themselves are in roles.ts. */
+import { type Actor, OPERATOR } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
+import { onePageByKey } from '../http/pagination.ts'
 import { isUuid } from '../ids.ts'
+import type { PrefixPage } from '../storage/prefix-page.ts'
 import type { Database, Executor } from '../storage/tables.ts'
-import { inTransaction, sqlState } from '../storage/transaction.ts'
+import { sqlState } from '../storage/transaction.ts'
+import type { AccessChanges, Change } from './access-change.ts'
+import type { Permission } from './permission.ts'
+import type { PermissionStore } from './permission-store.ts'
+import { notFound, unknownKey } from './refusals.ts'
 import { NON_REGISTERED, type Role, SUPERUSER, USER } from './role.ts'
+import type { RoleGraphStore } from './role-graph-store.ts'
 import type { RoleStore } from './role-store.ts'
+import type { Linked } from './roles.ts'
 
 export interface RoleAssignmentDeps {
   db: Database
+  changes: AccessChanges
   roles: RoleStore
+  graph: RoleGraphStore
+  permissions: PermissionStore
 }
 
 const MAX_HOLDERS = 1000
 const FOREIGN_KEY_VIOLATION = '23503'
 
-export function createRoleAssignment({ db, roles }: RoleAssignmentDeps) {
+export type Assignments = ReturnType<typeof createRoleAssignment>['assignments']
+
+export function createRoleAssignment({ db, changes, roles, graph, permissions }: RoleAssignmentDeps) {
   async function rolesOf(accountId: string): Promise<string[]> {
     const assigned = isUuid(accountId) ? await roles.keysOfAccount(db, accountId) : []
     return [...new Set([...assigned, USER])].sort()
   }
 
-  async function assignRole(accountId: string, roleKey: string, executor?: Executor): Promise<void> {
-    if (roleKey === NON_REGISTERED) throw new AppError('conflict', 409, `No account can hold the role ${roleKey}.`)
-    if (!isUuid(accountId)) throw notFound('account')
-    const assign = async (within: Executor) => {
-      const role = await existing(roles.findByKey(within, roleKey))
-      await roles.assign(within, accountId, role.id)
+  /** The account may go while it is given something. */
+  async function changeAccount<T>(actor: Actor, accountId: string, work: (change: Change) => Promise<T>): Promise<T> {
+    const checked = async (change: Change) => {
+      await requireAccount(change.executor, accountId)
+      await change.requireOver(accountId)
+      return work(change)
     }
     try {
-      await (executor ? assign(executor) : inTransaction(db, assign))
+      return await changes.change(actor, checked)
     } catch (error) {
-      throw sqlState(error) === FOREIGN_KEY_VIOLATION ? notFound('account') : error
+      throw withoutAccount(error)
+    }
+  }
+
+  const assign = (actor: Actor, accountId: string, roleKey: string): Promise<Linked<Role>> =>
+    changeAccount(actor, accountId, (change) => assignWithin(change, accountId, roleKey))
+
+  async function assignWithin(change: Change, accountId: string, roleKey: string): Promise<Linked<Role>> {
+    const role = await roles.findByKey(change.executor, roleKey)
+    if (!role) throw unknownKey('role', roleKey)
+    if (role.key === USER || role.key === NON_REGISTERED) throw notAssignable(role.key)
+    await change.requireHolds(await graph.permissionKeys(change.executor, role.id))
+    const isNew = await roles.assign(change.executor, accountId, role.id)
+    if (isNew) await note(change, accountId, 'account.role_assigned', { after: { role: role.key } })
+    return { linked: role, isNew }
+  }
+
+  const unassign = (actor: Actor, accountId: string, roleId: string): Promise<void> =>
+    changeAccount(actor, accountId, async (change) => {
+      const role = isUuid(roleId) ? await roles.findById(change.executor, roleId) : undefined
+      const wasThere = role !== undefined && (await unassignWithin(change, accountId, role))
+      if (!wasThere) throw notFound('role')
+    })
+
+  async function unassignWithin(change: Change, accountId: string, role: Role): Promise<boolean> {
+    const { executor } = change
+    await change.requireHolds(await graph.permissionKeys(executor, role.id))
+    if (role.key === SUPERUSER) await refuseLastSuperuser(executor, accountId)
+    if (!(await roles.unassign(executor, accountId, role.id))) return false
+    await note(change, accountId, 'account.role_removed', { before: { role: role.key } })
+    return true
+  }
+
+  const give = (actor: Actor, accountId: string, permissionKey: string): Promise<Linked<Permission>> =>
+    changeAccount(actor, accountId, async (change) => {
+      const permission = await permissions.findByKey(change.executor, permissionKey)
+      if (!permission) throw unknownKey('permission', permissionKey)
+      await change.requireHolds([permission.key])
+      const isNew = await permissions.give(change.executor, accountId, permission.id)
+      if (isNew) await note(change, accountId, 'account.permission_given', { after: { permission: permission.key } })
+      return { linked: permission, isNew }
+    })
+
+  const take = (actor: Actor, accountId: string, permissionId: string): Promise<void> =>
+    changeAccount(actor, accountId, async (change) => {
+      const { executor } = change
+      const permission = isUuid(permissionId) ? await permissions.findById(executor, permissionId) : undefined
+      if (!permission) throw notFound('permission')
+      await change.requireHolds([permission.key])
+      if (!(await permissions.take(executor, accountId, permission.id))) throw notFound('permission')
+      await note(change, accountId, 'account.permission_taken', { before: { permission: permission.key } })
+    })
+
+  async function note(
+    change: Change,
+    accountId: string,
+    action: `account.${string}`,
+    what: { before?: object; after?: object },
+  ): Promise<void> {
+    change.touch('account', accountId)
+    await change.record({ action, target: { kind: 'account', id: accountId }, ...what })
+  }
+
+  async function assignRole(accountId: string, roleKey: string, executor?: Executor): Promise<void> {
+    if (!isUuid(accountId)) throw notFound('account')
+    const work = async (change: Change) => {
+      const role = await roles.findByKey(change.executor, roleKey)
+      if (!role) throw notFound('role')
+      await assignWithin(change, accountId, roleKey)
+    }
+    try {
+      await (executor ? changes.within(executor, OPERATOR, work) : changes.change(OPERATOR, work))
+    } catch (error) {
+      throw withoutAccount(error)
     }
   }
 
   async function removeRole(accountId: string, roleKey: string): Promise<void> {
     if (!isUuid(accountId)) return
-    await inTransaction(db, async (executor) => {
-      if (roleKey === SUPERUSER) await refuseLastSuperuser(executor, accountId)
-      const role = await existing(roles.findByKey(executor, roleKey))
-      await roles.unassign(executor, accountId, role.id)
+    await changes.change(OPERATOR, async (change) => {
+      const role = await roles.findByKey(change.executor, roleKey)
+      if (!role) throw notFound('role')
+      await unassignWithin(change, accountId, role)
     })
   }
 
@@ -54,14 +141,21 @@ export function createRoleAssignment({ db, roles }: RoleAssignmentDeps) {
     throw new AppError('conflict', 409, 'This is the last superuser. Make somebody else one first.')
   }
 
+  async function requireAccount(executor: Executor, accountId: string): Promise<void> {
+    if (!isUuid(accountId) || !(await roles.hasAccount(executor, accountId))) throw notFound('account')
+  }
+
   return {
     /** The keys of the account's roles, sorted, for token claims. Every account is a `user`. */
     rolesOf,
 
-    /** Repeatable. Throws not_found (404) for an unknown role or account. */
+    /**
+     * By whoever works on the server's own machine. Repeatable. Throws not_found (404) for an unknown role or account,
+     * conflict (409) for a role that nobody is given.
+     */
     assignRole,
 
-    /** Repeatable. Throws not_found (404) for an unknown role, conflict (409) for the last active superuser. */
+    /** Like assignRole; throws conflict (409) for the last active superuser. */
     removeRole,
 
     /** Throws conflict (409) when the account is the only active superuser. For the transaction that would end it. */
@@ -70,13 +164,45 @@ export function createRoleAssignment({ db, roles }: RoleAssignmentDeps) {
     /** The ids of active accounts that the role is assigned to, oldest first; `user` is assigned to none. */
     holdersOf: (roleKey: string, limit = 20): Promise<string[]> =>
       roles.activeHolders(db, roleKey, Math.min(Math.max(limit, 1), MAX_HOLDERS)),
+
+    /** By an actor, who gives and takes only what he holds, and nothing to or from an account that holds more than he. */
+    assignments: {
+      /** Assigned roles in the order of keys, without `user`. Throws not_found (404). */
+      async listRoles(accountId: string, page: PrefixPage) {
+        await requireAccount(db, accountId)
+        return onePageByKey(await roles.pageOfAccount(db, accountId, oneMore(page)), page.limit)
+      },
+
+      /** What the account holds without a role, in the order of keys. Throws not_found (404). */
+      async listPermissions(accountId: string, page: PrefixPage) {
+        await requireAccount(db, accountId)
+        return onePageByKey(await permissions.pageOfAccount(db, accountId, oneMore(page)), page.limit)
+      },
+
+      /**
+       * Repeatable. Throws not_found (404) for an unknown account, bad_request (400) for an unknown role, conflict (409)
+       * for a role that nobody is given, forbidden (403).
+       */
+      assign,
+
+      /** Throws not_found (404) when the account does not have it, conflict (409) for the last superuser, forbidden. */
+      unassign,
+
+      /** Repeatable. Throws not_found (404), bad_request (400) for an unknown permission, forbidden (403). */
+      give,
+
+      /** Throws not_found (404) when the account does not hold it by itself, forbidden (403). */
+      take,
+    },
   }
 }
 
-async function existing(found: Promise<Role | undefined>): Promise<Role> {
-  const role = await found
-  if (!role) throw notFound('role')
-  return role
-}
+const oneMore = (page: PrefixPage): PrefixPage => ({ ...page, limit: page.limit + 1 })
 
-const notFound = (what: 'account' | 'role') => new AppError('not_found', 404, `There is no such ${what}.`)
+const notAssignable = (roleKey: string) =>
+  new AppError('conflict', 409, `The role ${roleKey} is assigned to nobody.`, {
+    faults: [{ pointer: '/role', message: 'is not for accounts to be given' }],
+  })
+
+const withoutAccount = (error: unknown): unknown =>
+  sqlState(error) === FOREIGN_KEY_VIOLATION ? notFound('account') : error

@@ -1,111 +1,159 @@
-/** Which permissions and roles there are: the base set of every installation, and what a declarative file adds. */
+/** What the server's own machine sees to: the base set of every installation, and what a declarative file adds. */
+import { OPERATOR, SYSTEM } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
-import type { Database, Executor } from '../storage/tables.ts'
-import { inTransaction } from '../storage/transaction.ts'
+import type { Executor } from '../storage/tables.ts'
+import type { AccessChanges, Change } from './access-change.ts'
 import { BASE_PERMISSIONS, checkKeyAndDescription, type PermissionInput } from './permission.ts'
 import type { PermissionStore } from './permission-store.ts'
-import { BASE_ROLES, checkRole, isSystemRole, type Role, type RoleInput } from './role.ts'
+import type { Permissions } from './permissions.ts'
+import { checkResource, type ResourceInput } from './resource.ts'
+import type { ResourceStore } from './resource-store.ts'
+import type { Resources } from './resources.ts'
+import { BASE_ROLES, checkRole, type Role, type RoleInput } from './role.ts'
+import type { RoleGraphStore } from './role-graph-store.ts'
 import type { RoleStore } from './role-store.ts'
+import type { Roles } from './roles.ts'
 
 export interface RoleCatalogueDeps {
-  db: Database
-  roles: RoleStore
-  permissions: PermissionStore
+  changes: AccessChanges
+  stores: { roles: RoleStore; graph: RoleGraphStore; permissions: PermissionStore; resources: ResourceStore }
+  roles: Roles
+  permissions: Permissions
+  resources: Resources
 }
 
 export type Outcome = 'created' | 'changed' | 'unchanged'
 
-export function createRoleCatalogue({ db, roles, permissions }: RoleCatalogueDeps) {
-  const within = <T>(executor: Executor | undefined, work: (executor: Executor) => Promise<T>): Promise<T> =>
-    executor ? work(executor) : inTransaction(db, work)
+interface Keyed {
+  id: string
+  key: string
+}
+
+export function createRoleCatalogue({ changes, stores, roles, permissions, resources }: RoleCatalogueDeps) {
+  const asOperator = <T>(executor: Executor | undefined, work: (change: Change) => Promise<T>): Promise<T> =>
+    executor ? changes.within(executor, OPERATOR, work) : changes.change(OPERATOR, work)
 
   /** Adds what is missing and leaves alone what an operator has changed since. */
   const initialize = (): Promise<{ created: string[] }> =>
-    inTransaction(db, async (executor) => {
+    changes.change(SYSTEM, async (change) => {
       const created: string[] = []
-      for (const permission of BASE_PERMISSIONS) {
-        if (await permissions.insert(executor, permission)) created.push(permission.key)
+      for (const base of BASE_PERMISSIONS) {
+        if (await stores.permissions.findByKey(change.executor, base.key)) continue
+        created.push((await permissions.create(change, base)).key)
       }
-      for (const { key, description, permissions: held } of BASE_ROLES) {
-        if (await roles.insert(executor, { key, description, isSystem: true })) created.push(key)
-        const role = await locked(executor, key)
-        await roles.addPermissions(executor, role.id, await idsOf(executor, held))
+      for (const { permissions: held, ...base } of BASE_ROLES) {
+        const found = await stores.roles.findByKey(change.executor, base.key)
+        const role = found ?? (await roles.create(change, base))
+        if (!found) created.push(role.key)
+        for (const key of held) await roles.addPermission(change, role.id, key)
       }
       return { created }
     })
 
   async function ensurePermission(input: PermissionInput, executor?: Executor): Promise<Outcome> {
     checkKeyAndDescription(input)
-    const { key, description } = input
-    return within(executor, async (transaction) => {
-      if (await permissions.insert(transaction, { key, description: description ?? '' })) return 'created'
-      if (description === undefined) return 'unchanged'
-      return (await permissions.describe(transaction, key, description)) ? 'changed' : 'unchanged'
+    return asOperator(executor, async (change) => {
+      const { key, ...wanted } = input
+      const before = await stores.permissions.findByKey(change.executor, key)
+      if (before) return outcomeOf(before, await permissions.change(change, before.id, wanted))
+      await permissions.create(change, input)
+      return 'created'
+    })
+  }
+
+  async function ensureResource(input: ResourceInput, executor?: Executor): Promise<Outcome> {
+    checkResource(input)
+    return asOperator(executor, async (change) => {
+      const { key, ...wanted } = input
+      const before = await stores.resources.findByKey(change.executor, key)
+      if (before) return outcomeOf(before, await resources.change(change, before.id, wanted))
+      await resources.create(change, input)
+      return 'created'
     })
   }
 
   async function ensureRole(input: RoleInput, executor?: Executor): Promise<Outcome> {
     checkRole(input)
-    const { key, description = '', permissions: held } = input
-    return within(executor, async (transaction) => {
-      const isNew = await roles.insert(transaction, { key, description, isSystem: isSystemRole(key) })
-      const role = await locked(transaction, key)
-      const isRenamed = input.description !== undefined && input.description !== role.description
-      if (isRenamed) await roles.describe(transaction, role.id, description)
-      const isRefilled = held !== undefined && (await replacePermissions(transaction, role.id, held))
-      if (isNew) return 'created'
-      return isRenamed || isRefilled ? 'changed' : 'unchanged'
+    return asOperator(executor, async (change) => {
+      const { key, description, permissions: held, includes } = input
+      const before = await stores.roles.findByKey(change.executor, key)
+      const role =
+        before ?? (await roles.create(change, { key, ...(description === undefined ? {} : { description }) }))
+      const isRedescribed = description !== undefined && description !== role.description
+      if (isRedescribed) await roles.change(change, role.id, { description })
+      const isRefilled = held !== undefined && (await replacePermissions(change, role, held))
+      const isRelinked = includes !== undefined && (await replaceIncludes(change, role, includes))
+      if (!before) return 'created'
+      return isRedescribed || isRefilled || isRelinked ? 'changed' : 'unchanged'
     })
   }
 
-  async function replacePermissions(executor: Executor, roleId: string, keys: readonly string[]): Promise<boolean> {
-    const wanted = await idsOf(executor, keys)
-    const held = await roles.permissionIds(executor, roleId)
-    const added = wanted.filter((id) => !held.includes(id))
-    const dropped = held.filter((id) => !wanted.includes(id))
-    await roles.addPermissions(executor, roleId, added)
-    await roles.removePermissions(executor, roleId, dropped)
+  async function replacePermissions(change: Change, role: Role, keys: readonly string[]): Promise<boolean> {
+    const { executor } = change
+    const wanted = allOf('permission', keys, await stores.permissions.findByKeys(executor, keys))
+    const held = await stores.roles.permissionIds(executor, role.id)
+    const added = wanted.filter(({ id }) => !held.includes(id))
+    const dropped = held.filter((id) => !wanted.some((permission) => permission.id === id))
+    for (const { key } of added) await roles.addPermission(change, role.id, key)
+    for (const id of dropped) await roles.removePermission(change, role.id, id)
     return added.length + dropped.length > 0
   }
 
-  async function idsOf(executor: Executor, keys: readonly string[]): Promise<string[]> {
-    const found = await permissions.findByKeys(executor, keys)
-    const missing = keys.filter((key) => !found.some((permission) => permission.key === key))
-    if (missing.length === 0) return found.map(({ id }) => id)
-    throw new AppError('bad_request', 400, `There is no permission ${missing.join(', ')}.`, {
-      faults: missing.map((key) => ({ pointer: '/permissions', message: `holds the unknown permission ${key}` })),
-    })
-  }
-
-  async function locked(executor: Executor, key: string): Promise<Role> {
-    const role = await roles.lockByKey(executor, key)
-    if (!role) throw new Error(`the role ${key} vanished inside its transaction`)
-    return role
+  /** What goes goes first, so that a file may turn an edge round. */
+  async function replaceIncludes(change: Change, role: Role, keys: readonly string[]): Promise<boolean> {
+    const { executor } = change
+    const wanted = allOf('role', keys, await stores.roles.findByKeys(executor, keys), '/includes')
+    const included = await stores.graph.includedIds(executor, role.id)
+    const added = wanted.filter(({ id }) => !included.includes(id))
+    const dropped = included.filter((id) => !wanted.some((other) => other.id === id))
+    for (const id of dropped) await roles.exclude(change, role.id, id)
+    for (const { key } of added) await roles.include(change, role.id, key)
+    return added.length + dropped.length > 0
   }
 
   async function requireRoles(keys: readonly string[], executor: Executor): Promise<void> {
-    const missing: string[] = []
-    for (const key of keys) {
-      const isThere = BASE_ROLES.some((role) => role.key === key) || (await roles.findByKey(executor, key))
-      if (!isThere) missing.push(key)
-    }
-    if (missing.length === 0) return
-    throw new AppError('bad_request', 400, `There is no role ${missing.join(', ')}.`, {
-      faults: missing.map((key) => ({ pointer: '/roles', message: `holds the unknown role ${key}` })),
-    })
+    const unbased = keys.filter((key) => !BASE_ROLES.some((role) => role.key === key))
+    allOf('role', unbased, await stores.roles.findByKeys(executor, unbased))
   }
 
   return {
     /** The base permissions and system roles. Repeatable, also by two servers at once; answers what was missing. */
     initialize,
 
-    /** For a declarative file. Throws bad_request (400). Without an executor in a transaction of its own. */
+    /**
+     * For a declarative file; without an executor in a transaction of its own. Throws bad_request (400), also for an
+     * unknown resource.
+     */
     ensurePermission,
 
-    /** Like ensurePermission; throws bad_request (400) for unknown permissions, conflict (409) for a weak superuser. */
+    /** Like ensurePermission. */
+    ensureResource,
+
+    /**
+     * Like ensurePermission; throws bad_request (400) for unknown permissions and roles, conflict (409) for a weak
+     * superuser, cycle (409).
+     */
     ensureRole,
 
     /** Throws bad_request (400) naming what is no role. The system roles count before they are there. */
     requireRoles,
   }
+}
+
+/** A change that changes nothing answers what was. */
+const outcomeOf = (before: { updatedAt: Date }, after: { updatedAt: Date }): Outcome =>
+  before.updatedAt.getTime() === after.updatedAt.getTime() ? 'unchanged' : 'changed'
+
+/** Throws bad_request (400) naming every key that names nothing. */
+function allOf<T extends Keyed>(
+  noun: 'permission' | 'role',
+  keys: readonly string[],
+  found: readonly T[],
+  pointer = `/${noun}s`,
+): readonly T[] {
+  const missing = keys.filter((key) => !found.some((item) => item.key === key))
+  if (missing.length === 0) return found
+  throw new AppError('bad_request', 400, `There is no ${noun} ${missing.join(', ')}.`, {
+    faults: missing.map((key) => ({ pointer, message: `holds the unknown ${noun} ${key}` })),
+  })
 }

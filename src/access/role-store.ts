@@ -1,10 +1,18 @@
-/** The roles, what they hold, and who holds them. */
-import { CompiledQuery } from 'kysely'
+/** The roles, what they hold, and who holds them. Which role includes which is in role-graph-store.ts. */
+import { CompiledQuery, sql } from 'kysely'
 import { uuidv7 } from '../ids.ts'
+import { type PrefixPage, prefixPage } from '../storage/prefix-page.ts'
 import type { Executor } from '../storage/tables.ts'
 import type { Role } from './role.ts'
 
 export type RoleStore = ReturnType<typeof createRoleStore>
+
+/** A part of a long list of ids. */
+export interface Batch {
+  /** The last id of the batch before. */
+  after?: string | undefined
+  limit: number
+}
 
 // Asked for every token, so it is written once instead of built per call.
 const KEYS_OF_ACCOUNT =
@@ -20,43 +28,50 @@ export function createRoleStore() {
     },
 
     async findByKey(executor: Executor, key: string): Promise<Role | undefined> {
-      return selectRole(executor).where('key', '=', key).executeTakeFirst()
+      return selectRole(executor).where('roles.key', '=', key).executeTakeFirst()
     },
 
     async findById(executor: Executor, id: string): Promise<Role | undefined> {
-      return selectRole(executor).where('id', '=', id).executeTakeFirst()
+      return selectRole(executor).where('roles.id', '=', id).executeTakeFirst()
     },
 
-    /** The keys of all permissions that the role reaches, also by the roles it includes; in no order. */
-    async permissionKeys(executor: Executor, roleId: string): Promise<string[]> {
-      const rows = await executor
-        .selectFrom('role_closure')
-        .innerJoin('role_permissions', 'role_permissions.role_id', 'role_closure.included_id')
-        .innerJoin('permissions', 'permissions.id', 'role_permissions.permission_id')
-        .select('permissions.key')
-        .distinct()
-        .where('role_closure.role_id', '=', roleId)
-        .execute()
-      return rows.map(({ key }) => key)
+    async findByKeys(executor: Executor, keys: readonly string[]): Promise<Role[]> {
+      if (keys.length === 0) return []
+      return selectRole(executor).where('roles.key', 'in', keys).execute()
+    },
+
+    /** In the order of keys. */
+    async page(executor: Executor, page: PrefixPage): Promise<Role[]> {
+      return prefixPage(selectRole(executor), BY_KEY, page).execute()
     },
 
     /** Like findByKey; until the transaction ends nobody else gets past this call for the same role. */
     async lockByKey(executor: Executor, key: string): Promise<Role | undefined> {
-      return selectRole(executor).where('key', '=', key).forUpdate().executeTakeFirst()
+      return selectRole(executor).where('roles.key', '=', key).forUpdate().executeTakeFirst()
     },
 
-    /** False when there is one with this key. */
-    async insert(executor: Executor, role: Omit<Role, 'id'>): Promise<boolean> {
-      const { numInsertedOrUpdatedRows: written } = await executor
+    /** With the row by which it reaches itself. Undefined when there is one with this key. */
+    async insert(
+      executor: Executor,
+      role: Pick<Role, 'key' | 'description' | 'isSystem'>,
+    ): Promise<{ id: string } | undefined> {
+      const row = await executor
         .insertInto('roles')
         .values({ id: uuidv7(), key: role.key, description: role.description, is_system: role.isSystem })
         .onConflict((conflict) => conflict.column('key').doNothing())
+        .returning('id')
         .executeTakeFirst()
-      return written === 1n
+      if (row) await executor.insertInto('role_closure').values({ role_id: row.id, included_id: row.id }).execute()
+      return row
     },
 
     async describe(executor: Executor, id: string, description: string): Promise<void> {
       await executor.updateTable('roles').set({ description, updated_at: new Date() }).where('id', '=', id).execute()
+    },
+
+    /** With its links of every kind. What reached others by it alone must be flattened anew afterwards. */
+    async remove(executor: Executor, id: string): Promise<void> {
+      await executor.deleteFrom('roles').where('id', '=', id).execute()
     },
 
     async permissionIds(executor: Executor, roleId: string): Promise<string[]> {
@@ -68,22 +83,37 @@ export function createRoleStore() {
       return rows.map((row) => row.permission_id)
     },
 
-    async addPermissions(executor: Executor, roleId: string, permissionIds: readonly string[]): Promise<void> {
-      if (permissionIds.length === 0) return
-      await executor
+    /** Answers how many are new. */
+    async addPermissions(executor: Executor, roleId: string, permissionIds: readonly string[]): Promise<number> {
+      if (permissionIds.length === 0) return 0
+      const { numInsertedOrUpdatedRows: written } = await executor
         .insertInto('role_permissions')
         .values(permissionIds.map((permissionId) => ({ role_id: roleId, permission_id: permissionId })))
         .onConflict((conflict) => conflict.doNothing())
-        .execute()
+        .executeTakeFirst()
+      return Number(written)
     },
 
-    async removePermissions(executor: Executor, roleId: string, permissionIds: readonly string[]): Promise<void> {
-      if (permissionIds.length === 0) return
-      await executor
+    /** Answers how many were there. */
+    async removePermissions(executor: Executor, roleId: string, permissionIds: readonly string[]): Promise<number> {
+      if (permissionIds.length === 0) return 0
+      const { numDeletedRows } = await executor
         .deleteFrom('role_permissions')
         .where('role_id', '=', roleId)
         .where('permission_id', 'in', permissionIds)
-        .execute()
+        .executeTakeFirst()
+      return Number(numDeletedRows)
+    },
+
+    async hasAccount(executor: Executor, accountId: string): Promise<boolean> {
+      const row = await executor.selectFrom('accounts').select('id').where('id', '=', accountId).executeTakeFirst()
+      return row !== undefined
+    },
+
+    /** The assigned roles of an account, in the order of keys. */
+    async pageOfAccount(executor: Executor, accountId: string, page: PrefixPage): Promise<Role[]> {
+      const assigned = executor.selectFrom('account_roles').select('role_id').where('account_id', '=', accountId)
+      return prefixPage(selectRole(executor).where('roles.id', 'in', assigned), BY_KEY, page).execute()
     },
 
     /** False when the account has it already. Throws SQLSTATE 23503 when there is no such account. */
@@ -120,8 +150,46 @@ export function createRoleStore() {
         .execute()
       return rows.map(({ id }) => id)
     },
+
+    /** The ids of the accounts that the role is assigned to, disabled ones as well, oldest first. */
+    async holders(executor: Executor, roleId: string, { after, limit }: Batch): Promise<string[]> {
+      const query = executor.selectFrom('account_roles').select('account_id').where('role_id', '=', roleId)
+      const batch = after === undefined ? query : query.where('account_id', '>', after)
+      return (await batch.orderBy('account_id').limit(limit).execute()).map((row) => row.account_id)
+    },
+
+    async countHolders(executor: Executor, roleId: string): Promise<number> {
+      const row = await executor
+        .selectFrom('account_roles')
+        .select(sql<string>`count(*)`.as('count'))
+        .where('role_id', '=', roleId)
+        .executeTakeFirstOrThrow()
+      return Number(row.count)
+    },
+
+    /** The teams that have the role. */
+    async teams(executor: Executor, roleId: string): Promise<{ id: string; key: string }[]> {
+      return executor
+        .selectFrom('team_roles')
+        .innerJoin('teams', 'teams.id', 'team_roles.team_id')
+        .select(['teams.id', 'teams.key'])
+        .where('team_roles.role_id', '=', roleId)
+        .orderBy('teams.key')
+        .execute()
+    },
   }
 }
 
-const selectRole = (executor: Executor) =>
-  executor.selectFrom('roles').select(['id', 'key', 'description', 'is_system as isSystem'])
+export const BY_KEY = { column: 'roles.key', id: 'roles.id' }
+
+export const selectRole = (executor: Executor) =>
+  executor
+    .selectFrom('roles')
+    .select([
+      'roles.id',
+      'roles.key',
+      'roles.description',
+      'roles.is_system as isSystem',
+      'roles.created_at as createdAt',
+      'roles.updated_at as updatedAt',
+    ])

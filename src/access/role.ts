@@ -8,6 +8,8 @@ export interface Role {
   description: string
   /** Can be neither deleted nor renamed. */
   isSystem: boolean
+  createdAt: Date
+  updatedAt: Date
 }
 
 /** Members left out stay as they are. */
@@ -16,6 +18,8 @@ export interface RoleInput {
   description?: string
   /** Keys of permissions; replaces the whole set. */
   permissions?: readonly string[]
+  /** Keys of the roles it includes; replaces the whole set. */
+  includes?: readonly string[]
 }
 
 export const SUPERUSER = 'superuser'
@@ -24,7 +28,7 @@ export const USER = 'user'
 /** Of requests that nobody has signed in for; held by no account. */
 export const NON_REGISTERED = 'non_registered'
 
-export const BASE_ROLES: readonly Required<RoleInput>[] = [
+export const BASE_ROLES: readonly Required<Omit<RoleInput, 'includes'>>[] = [
   { key: SUPERUSER, description: 'May do everything', permissions: [ALL_ALL] },
   { key: USER, description: 'Every account', permissions: [] },
   { key: NON_REGISTERED, description: 'Whoever has not signed in', permissions: [] },
