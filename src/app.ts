@@ -1,8 +1,11 @@
-/** The chain of one request, as one list; what nobody took falls to the engine, which is the application itself. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/**
+ * The chain of one request, as one list; what nobody took falls to the engine, which is the application itself. In front
+ * of it stands the short way for the busiest calls.
+ */
 import Router from '@koa/router'
 import type Koa from 'koa'
 import type { Middleware } from 'koa'
+import type { Dispatch, RequestListener } from './http/dispatcher.ts'
 
 export interface AppParts {
   /** The engine: whatever is used here runs before its own router. */
@@ -16,9 +19,9 @@ export interface AppParts {
   mounts: readonly ((router: Router) => void)[]
   /** What stands directly in front of the engine. */
   engineSeams: readonly Middleware[]
+  /** Answers the plain cases of the busiest calls before the chain is asked. */
+  dispatch: Dispatch
 }
-
-export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
 export function assembleApp(parts: AppParts): RequestListener {
   const { app } = parts
@@ -32,5 +35,8 @@ export function assembleApp(parts: AppParts): RequestListener {
   app.use(parts.securityHeaders)
   app.use(router.routes())
   for (const seam of parts.engineSeams) app.use(seam)
-  return app.callback()
+  const chain: RequestListener = app.callback()
+  return (request, response) => {
+    if (!parts.dispatch(request, response, chain)) chain(request, response)
+  }
 }

@@ -2,11 +2,12 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { assembleApp, type RequestListener } from './app.ts'
+import { assembleApp } from './app.ts'
 import { bannerOf } from './banner.ts'
 import { composeCore, composeWeb, keysOf, openStores, type Stores, type WebDeps } from './compose.ts'
 import { boundTo, type Config, ConfigError } from './config.ts'
 import { ensureFirstStart } from './first-start.ts'
+import type { RequestListener } from './http/dispatcher.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { migrateUp, migrationStatus } from './storage/migrator.ts'
 import { createSweeper } from './storage/sweeper.ts'
@@ -49,7 +50,7 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   await listen(server, configured)
   const config = boundTo(configured, (server.address() as AddressInfo).port) // listening on TCP, so it is one
 
-  const core = composeCore({ config, stores, keyring })
+  const core = composeCore({ config, stores, keyring, logger })
   const appOver = (ring: WebDeps['keyring']) =>
     assembleApp(composeWeb({ config, stores, core, keyring: ring, logger, isDraining: () => isDraining }))
   const firstStart = await ensureFirstStart({ core, config, database: stores.database })

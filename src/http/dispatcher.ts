@@ -67,8 +67,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       path,
       query,
       answer(status, headers, body) {
-        const length = String(Buffer.byteLength(body))
-        response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, 'Content-Length', length])
+        // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
+        const length = status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]
+        response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, ...length])
         response.end(body)
         const { method } = request
         const ip = shortAddress(addressOf(request, trustedProxies))

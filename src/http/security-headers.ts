@@ -26,9 +26,9 @@ export interface PolicyAdditions {
   blobWorkers?: boolean
 }
 
-/** Sets the headers every answer carries. Before the engine: it adds script hashes to a policy that already exists. */
-export function createSecurityHeaders({ issuer }: { issuer: string }): Middleware {
-  const headers: Record<string, string> = {
+/** The headers every answer carries. */
+export function securityHeadersOf(issuer: string): Record<string, string> {
+  return {
     'Content-Security-Policy': contentSecurityPolicy(),
     'X-Content-Type-Options': 'nosniff',
     'X-Frame-Options': 'DENY',
@@ -36,6 +36,11 @@ export function createSecurityHeaders({ issuer }: { issuer: string }): Middlewar
     'Cross-Origin-Opener-Policy': 'same-origin',
     ...(issuer.startsWith('https:') ? { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' } : {}),
   }
+}
+
+/** Sets the headers every answer carries. Before the engine: it adds script hashes to a policy that already exists. */
+export function createSecurityHeaders({ issuer }: { issuer: string }): Middleware {
+  const headers = securityHeadersOf(issuer)
   return async function setSecurityHeaders(ctx, next) {
     ctx.set(headers)
     await next()

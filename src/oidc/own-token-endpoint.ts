@@ -59,7 +59,7 @@ export function createOwnTokenEndpoint(deps: { issuer: string; listener(): Reque
 }
 
 /** What a parsed request has and an injected one lacks. */
-function asReceived(request: IncomingMessage): IncomingMessage {
+export function asReceived(request: IncomingMessage): IncomingMessage {
   const distinct = Object.entries(request.headers).map(([name, value]) => [name, [value].flat()])
   Object.defineProperty(request, 'headersDistinct', { value: Object.fromEntries(distinct) })
   return request

@@ -70,6 +70,7 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
     if (!ctx.oidc.client || !isAboutSignedToken(ctx)) return
     await inspection.revoke(inspectorOf(ctx.oidc.client), String(ctx.oidc.params?.token))
     ctx.status = 200
+    ctx.type = 'text' // the engine's refusal was JSON
     ctx.body = ''
   }
 

@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import { assembleApp } from '../../src/app.ts'
 import { composeCore, composeWeb, type Stores } from '../../src/compose.ts'
 import { loadConfig } from '../../src/config.ts'
+import type { Dispatch } from '../../src/http/dispatcher.ts'
 import { createLogger } from '../../src/observability/logger.ts'
 import { openKeyring } from '../../src/oidc/keystore.ts'
 import { createLocalAnnouncements } from '../../src/storage/announcements.ts'
@@ -62,9 +63,19 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
   const keyring = await openKeyring({ dir: keysDir, production: false, secrets: config })
   const core = composeCore({ config, stores, keyring })
   const logger = createLogger({ level: config.logLevel })
-  const server = createServer(
-    assembleApp(composeWeb({ config, stores, core, keyring, logger, isDraining: () => false })),
-  )
+  const parts = composeWeb({ config, stores, core, keyring, logger, isDraining: () => false })
+  let fastAnswers = 0
+  const dispatch: Dispatch = (request, response, chain) => {
+    let isPassed = false
+    response.once('finish', () => (fastAnswers += Number(!isPassed)))
+    const isTaken = parts.dispatch(request, response, (...exchange) => {
+      isPassed = true
+      chain(...exchange)
+    })
+    isPassed ||= !isTaken
+    return isTaken
+  }
+  const server = createServer(assembleApp({ ...parts, dispatch }))
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
 
@@ -72,6 +83,10 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
     issuer,
     servers: [{ address: `http://127.0.0.1:${port}` }],
     core,
+    /** The application without the short way in front. */
+    chain: parts.app.callback(),
+    /** How many requests were answered by the short way. */
+    fastAnswers: () => fastAnswers,
     /** What a piece of work costs in round trips; and what it answers. */
     async counting<T>(work: () => Promise<T>): Promise<{ answer: T; counts: Counts }> {
       const before = { ...counts }

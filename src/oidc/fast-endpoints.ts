@@ -1,0 +1,122 @@
+/**
+ * Introspection, revocation and client credentials of the ordinary kind, answered without the engine and exactly as it
+ * would: a differential test holds both to the same answers. What is not ordinary is passed on to the engine untouched.
+ */
+import type { Client } from '../clients/client.ts'
+import { type Clock, epochSeconds } from '../clock.ts'
+import type { Exchange, FastHandler } from '../http/dispatcher.ts'
+import { readPlainForm } from '../http/plain-form.ts'
+import { opaqueId } from '../ids.ts'
+import type { AuthenticatePlainly } from './plain-client.ts'
+import { isOidcScope } from './scopes.ts'
+import type { TokenInspection } from './token-inspection.ts'
+
+export interface FastEndpointsDeps {
+  issuer: string
+  accessTokenTtlSeconds: number
+  /** The audience of a client that names no other. */
+  ownAudience: string
+  clock: Clock
+  authenticate: AuthenticatePlainly
+  inspection: TokenInspection
+  sign(claims: object): string
+}
+
+/** What the engine says to callers without an Origin. */
+const CORS = ['Vary', 'Origin', 'Access-Control-Allow-Origin', '*', 'Access-Control-Expose-Headers', 'WWW-Authenticate']
+const JSON_HEADERS = ['Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8', ...CORS]
+const EMPTY_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', ...CORS]
+
+const CLIENT_FIELDS = ['client_id', 'client_secret']
+const TOKEN_FIELDS = new Set([...CLIENT_FIELDS, 'token', 'token_type_hint'])
+const CREDENTIALS_FIELDS = new Set([...CLIENT_FIELDS, 'grant_type', 'scope'])
+/** What the engine takes for a signed token. */
+const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/
+/** RFC 6749 section 3.3: tokens divided by single spaces. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
+
+type Fields = ReadonlyMap<string, string>
+type Work = (exchange: Exchange, client: Client, fields: Fields) => boolean | Promise<boolean>
+
+export function createFastEndpoints(deps: FastEndpointsDeps) {
+  const { inspection, clock } = deps
+
+  /** A request whose form has only these fields, of a client that has proved who it is. */
+  const plainly =
+    (known: ReadonlySet<string>, work: Work): FastHandler =>
+    async (exchange) => {
+      if (exchange.query !== '') return false
+      const form = await readPlainForm(exchange.request)
+      if (!form) return false
+      const { fields, unread } = form
+      try {
+        const isKnown = [...fields.keys()].every((name) => known.has(name))
+        const client = isKnown ? await deps.authenticate(exchange.request, fields) : undefined
+        if (client && (await work(exchange, client, fields))) return true
+      } catch {
+        // The engine meets the same fault, and says so in the words of OAuth.
+      }
+      unread()
+      return false
+    }
+
+  const introspection: Work = async (exchange, client, fields) => {
+    const token = fields.get('token') ?? ''
+    if (!SIGNED.test(token)) return false
+    const body = await inspection.introspect({ clientId: client.id, audience: client.audience }, token)
+    exchange.answer(200, JSON_HEADERS, JSON.stringify(body))
+    return true
+  }
+
+  const revocation: Work = async (exchange, client, fields) => {
+    const token = fields.get('token') ?? ''
+    if (!SIGNED.test(token)) return false
+    await inspection.revoke({ clientId: client.id }, token)
+    exchange.answer(200, EMPTY_HEADERS, '')
+    return true
+  }
+
+  const clientCredentials: Work = (exchange, client, fields) => {
+    if (fields.get('grant_type') !== 'client_credentials' || !mayUseIt(client)) return false
+    const scope = fields.get('scope')
+    if (scope !== undefined && !mayHave(client, scope)) return false
+    const ttlSeconds = client.accessTokenTtlSeconds ?? deps.accessTokenTtlSeconds
+    const iat = epochSeconds(clock)
+    const access_token = deps.sign({
+      jti: opaqueId(),
+      sub: client.id,
+      iat,
+      exp: iat + ttlSeconds,
+      ...(scope === undefined ? {} : { scope }),
+      client_id: client.id,
+      iss: deps.issuer,
+      aud: client.audience ?? deps.ownAudience,
+      ims: clock.now(),
+    })
+    const body = {
+      access_token,
+      expires_in: ttlSeconds,
+      token_type: 'Bearer',
+      ...(scope === undefined ? {} : { scope }),
+    }
+    exchange.answer(200, JSON_HEADERS, JSON.stringify(body))
+    return true
+  }
+
+  return {
+    introspection: plainly(TOKEN_FIELDS, introspection),
+    revocation: plainly(TOKEN_FIELDS, revocation),
+    token: plainly(CREDENTIALS_FIELDS, clientCredentials),
+  }
+}
+
+/** Bound tokens need a proof, which is the engine's to check. */
+const mayUseIt = ({ grantTypes, metadata }: Client): boolean =>
+  grantTypes.includes('client_credentials') && metadata.dpop_bound_access_tokens !== true
+
+/** Registered API scopes, each once; those of OpenID mean nothing without a person, and are the engine's to judge. */
+function mayHave({ scopes }: Client, requested: string): boolean {
+  const names = requested.split(' ')
+  const isOrdinary = SCOPE.test(requested) && new Set(names).size === names.length
+  return isOrdinary && names.every((name) => scopes.includes(name) && !isOidcScope(name))
+}
