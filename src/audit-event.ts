@@ -14,15 +14,28 @@ export interface Actor {
 export const OPERATOR: Actor = { kind: 'operator' }
 export const SYSTEM: Actor = { kind: 'system' }
 
-export type AuditTarget =
-  | 'account'
-  | 'client'
-  | 'permission'
-  | 'resource'
-  | 'role'
-  | 'team'
-  | 'visibility_group'
-  | 'session'
+/** An account that acts for itself, with what else is known of the request. */
+export const owner = (id: string, { clientId, requestId, address }: Partial<Actor> = {}): Actor => ({
+  kind: 'account',
+  id,
+  ...(clientId === undefined ? {} : { clientId }),
+  ...(requestId === undefined ? {} : { requestId }),
+  ...(address === undefined ? {} : { address }),
+})
+
+export const AUDIT_TARGETS = [
+  'account',
+  'client',
+  'grant',
+  'key',
+  'permission',
+  'resource',
+  'role',
+  'session',
+  'team',
+  'visibility_group',
+] as const
+export type AuditTarget = (typeof AUDIT_TARGETS)[number]
 
 export interface AuditEvent {
   /** A noun and what happened to it: `role.created`, `account.role_assigned`, `team.member_removed`. */
@@ -32,6 +45,9 @@ export interface AuditEvent {
   before?: object | undefined
   after?: object | undefined
 }
+
+/** Keeps an event of what has happened already and cannot be undone; never throws. */
+export type AuditNote = (actor: Actor, event: AuditEvent) => Promise<void>
 
 /** Writes an event in the caller's own transaction: both are kept or neither is. */
 export type AuditSink<Executor> = (executor: Executor, actor: Actor, event: AuditEvent) => Promise<void>

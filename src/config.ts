@@ -36,6 +36,8 @@ export interface Config {
   readonly signInsPerMinutePerAddress: number
   readonly codesPerHourPerAddress: number
   readonly registration: RegistrationMode
+  /** Undefined: audit events are kept for ever. */
+  readonly auditRetentionDays: number | undefined
   readonly logLevel: LogLevel
   /** Secrets given as settings; those left out come from the keys directory. */
   readonly cookieSecret: string | undefined
@@ -103,7 +105,7 @@ export function loadConfig(env: Environment = environment, cwd: string = process
   if (production) reading.faults.push(...productionFaults(reading))
   if (reading.faults.length > 0) throw new ConfigError(reading.faults)
 
-  const { text, optionalText, number, flag } = typed(reading.values)
+  const { text, optionalText, number, optionalNumber, flag } = typed(reading.values)
   const port = number('USHER_PORT')
   const issuer = optionalText('USHER_ISSUER')
   return Object.freeze({
@@ -126,6 +128,7 @@ export function loadConfig(env: Environment = environment, cwd: string = process
     signInsPerMinutePerAddress: number('USHER_SIGN_INS_PER_MINUTE'),
     codesPerHourPerAddress: number('USHER_CODES_PER_HOUR'),
     registration: REGISTRATION_MODES.find((mode) => mode === text('USHER_REGISTRATION')) ?? 'verified',
+    auditRetentionDays: optionalNumber('USHER_AUDIT_RETENTION_DAYS'),
     logLevel: LOG_LEVELS.find((level) => level === text('USHER_LOG_LEVEL')) ?? 'info',
     cookieSecret: optionalText('USHER_COOKIE_SECRET'),
     refreshTokenSecret: optionalText('USHER_REFRESH_TOKEN_SECRET'),
@@ -282,13 +285,15 @@ function typed(values: ReadonlyMap<string, Value>) {
     const value = values.get(name)
     return value === undefined || typeof value === 'string' ? value : wrong(name)
   }
+  const optionalNumber = (name: string): number | undefined => {
+    const value = values.get(name)
+    return value === undefined || typeof value === 'number' ? value : wrong(name)
+  }
   return {
     optionalText,
+    optionalNumber,
     text: (name: string): string => optionalText(name) ?? wrong(name),
-    number: (name: string): number => {
-      const value = values.get(name)
-      return typeof value === 'number' ? value : wrong(name)
-    },
+    number: (name: string): number => optionalNumber(name) ?? wrong(name),
     flag: (name: string): boolean => {
       const value = values.get(name)
       return typeof value === 'boolean' ? value : wrong(name)

@@ -26,6 +26,12 @@ export function uuidv7(now: number = Date.now()): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
+/** The least UUID of version 7 of an instant: every one made before sorts before it. */
+export const uuidFloor = (at: Date): string => {
+  const ms = Math.max(0, at.getTime()).toString(16).padStart(12, '0')
+  return `${ms.slice(0, 8)}-${ms.slice(8)}-7000-8000-000000000000`
+}
+
 /** An unguessable opaque id, base64url, of the given strength in bits. */
 export const opaqueId = (bits = 256): string => randomBytes(Math.ceil(bits / 8)).toString('base64url')
 
