@@ -589,6 +589,9 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     errors: createErrorHandler({ logger, render }),
     pinnedHost: createPinnedHost({ issuer }),
     securityHeaders: createSecurityHeaders({ issuer }),
+    /** The declared routes, and the document that describes them. */
+    routes: api.routes,
+    describe,
     mounts: [
       mounting(mountOperations, { health, isDraining }),
       api.mount,

@@ -1,8 +1,10 @@
-/** The documents that are generated: each is a pure function of the settings, the commands and its own frame. */
+/** The documents that are generated: each follows from the settings, the commands or the declared routes alone. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { type Setting, settings } from '../config.ts'
+import { PROBLEMS } from '../http/problems.ts'
+import { withUnusedServer } from './unused-server.ts'
 
 interface Document {
   /** Relative to the repository. */
@@ -15,8 +17,8 @@ const absolute = (path: string): string => fileURLToPath(new URL(`../../${path}`
 const read = (path: string): string => (existsSync(absolute(path)) ? readFileSync(absolute(path), 'utf8') : '')
 
 /** Those whose file says something else. */
-export const staleDocuments = (program: Command): Document[] =>
-  documents(program).filter(({ path, content }) => read(path) !== content)
+export const staleDocuments = async (program: Command): Promise<Document[]> =>
+  (await documents(program)).filter(({ path, content }) => read(path) !== content)
 
 export function writeDocuments(written: readonly Document[]): void {
   for (const { path, content } of written) {
@@ -25,10 +27,12 @@ export function writeDocuments(written: readonly Document[]): void {
   }
 }
 
-function documents(program: Command): Document[] {
+async function documents(program: Command): Promise<Document[]> {
   const all = [
     { path: 'docs/configuration.md', content: configuration() },
     { path: 'docs/cli.md', content: commandReference(program) },
+    { path: 'docs/errors.md', content: errorReference() },
+    { path: 'docs/openapi.json', content: await apiDescription() },
     { path: '.env.example', content: sampleEnvironment() },
   ]
   const readme = read('README.md')
@@ -103,6 +107,28 @@ function sampleEnvironment(): string {
 
 ${entries.join('\n')}`
 }
+
+const apiDescription = (): Promise<string> =>
+  withUnusedServer(({ describe }) => `${JSON.stringify(describe(), null, 2)}\n`)
+
+const errorReference = (): string => `<!-- ${NOTICE} src/http/problems.ts. -->
+# Errors
+
+A refused request of the API is answered with a problem document (RFC 9457, \`application/problem+json\`): \`code\` is one of
+these, \`title\` is a sentence for people, \`request_id\` finds the request in the log, \`errors\` names faulty members. Codes stay
+as they are within one version of the API; sentences may change. What a route can answer stands in \`/openapi.json\`.
+Endpoints of OAuth answer in the registered words of OAuth instead.
+
+| Code | Status | Meaning |
+|---|---|---|
+${Object.entries(PROBLEMS)
+  .map(([code, { status, meaning }]) => `| \`${code}\` | ${status} | ${meaning} |`)
+  .join('\n')}
+| \`server_error\` | 500 | Something went wrong on our side; the log has it under \`request_id\`. |
+
+Some routes give a code with another status where it says more: \`invalid_credentials\` is 403 for the password of somebody who
+is signed in already.
+`
 
 /** Wide enough for the longest option, so that the text does not depend on anybody's terminal. */
 const WIDTH = 110
