@@ -12,6 +12,7 @@ import { createPermissionStore } from './access/permission-store.ts'
 import { createResourceStore } from './access/resource-store.ts'
 import { createRoleGraphStore } from './access/role-graph-store.ts'
 import { createRoleStore } from './access/role-store.ts'
+import { mountAccess } from './access/routes.ts'
 import type { Account } from './accounts/account.ts'
 import { createAccountDeletion } from './accounts/account-deletion.ts'
 import { createAccountExport } from './accounts/account-export.ts'
@@ -34,6 +35,8 @@ import { mountRegistrationPages } from './accounts/registration-pages.ts'
 import { mountAccounts } from './accounts/routes.ts'
 import { createSignInStore } from './accounts/sign-in-store.ts'
 import { createSignIns } from './accounts/sign-ins.ts'
+import { createAccountAdministration } from './admin/account-administration.ts'
+import { mountAccountAdministration } from './admin/routes.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { SYSTEM } from './audit-event.ts'
@@ -376,7 +379,9 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
   })
   outbox.handle(EMAIL_CHANGE, emailChange.deliverCode)
   outbox.handle(EMAIL_CHANGE_NOTICE, emailChange.deliverNotice)
+  const accountAdministration = createAccountAdministration({ accounts, changes, sessions, notice, passwordReset })
   return {
+    accountAdministration,
     accounts,
     access,
     applications,
@@ -524,7 +529,9 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   }
   mountFirstPartySession(api, firstPartySession)
   mountAccounts(api, core)
+  mountAccountAdministration(api, core)
   mountAudit(api, core)
+  mountAccess(api, core.access)
   mountSessions(api, core)
   mountPasswordReset(api, core)
 
