@@ -5,6 +5,16 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   'Password reset': 'Back in without the password.',
   'My account': 'What people may do with their own account.',
   'My sessions': 'Where people are signed in, and ending it.',
+  Accounts: 'Accounts of others, for administrators.',
+  Permissions: 'What can be held.',
+  Roles: 'Named sets of permissions; a role may include others.',
+  Resources: 'Services whose permissions these are.',
+  Teams: 'Groups of accounts with roles of their own; a team stands below another.',
+  'Visibility groups': 'Who sees whom.',
+  Clients: 'The applications that may ask for tokens.',
+  'Audit log': 'Who changed what, and when.',
+  Accounts: 'The accounts of others, for administrators.',
+  Clients: 'The applications that may ask for tokens, for administrators.',
 }
 
 /** In the order above; tags that are not known there follow. */

@@ -34,6 +34,8 @@ export function describeApi(routes: readonly Route[], frame: ApiFrame): OpenApiD
     operations[route.method] = operationOf(route, components.reference)
     paths[route.path] = operations
   }
+  const schemas = { Problem: PROBLEM, ...components.schemas() }
+  const responses = referred('responses', COMMON_RESPONSES, paths)
   return {
     openapi: '3.1.0',
     info: infoOf(frame),
@@ -42,12 +44,18 @@ export function describeApi(routes: readonly Route[], frame: ApiFrame): OpenApiD
     paths: sorted(paths),
     components: {
       securitySchemes: securitySchemesOf(routes, frame),
-      parameters: PARAMETERS,
-      headers: HEADERS,
-      responses: COMMON_RESPONSES,
-      schemas: { Problem: PROBLEM, ...components.schemas() },
+      parameters: referred('parameters', PARAMETERS, paths),
+      headers: referred('headers', HEADERS, { paths, responses }),
+      responses,
+      schemas,
     },
   }
+}
+
+/** The components of a kind that a part of the document refers to. */
+function referred(kind: string, all: Readonly<Record<string, object>>, part: object): Record<string, object> {
+  const text = JSON.stringify(part)
+  return Object.fromEntries(Object.entries(all).filter(([name]) => text.includes(`"#/components/${kind}/${name}"`)))
 }
 
 const sorted = <T>(record: Record<string, T>): Record<string, T> =>
