@@ -41,7 +41,7 @@ function changesOf(before: Account, patch: ProfilePatch): AccountInput {
     if (value !== undefined) changes[name] = value
   }
   if (patch.profile) changes.profile = mergedProfile(before.profile, patch.profile)
-  if (patch.attributes) changes.attributes = merged(before.attributes, patch.attributes)
+  if (patch.attributes) changes.attributes = mergePatch(before.attributes, patch.attributes)
   return changes
 }
 
@@ -51,18 +51,24 @@ function mergedProfile(before: Record<string, unknown>, patch: Record<string, un
     const faults = [{ pointer: '/profile/phone_number_verified', message: 'cannot be set' }]
     throw new AppError('bad_request', 400, 'This claim cannot be set.', { faults })
   }
-  const after = merged(before, patch)
-  if (after.phone_number !== before.phone_number) delete after.phone_number_verified
+  return mergeClaims(before, patch)
+}
+
+/** Merges the claims of a profile; another telephone number is not verified unless the patch says so. */
+export function mergeClaims(before: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {
+  const after = mergePatch(before, patch)
+  const isOtherNumber = after.phone_number !== before.phone_number
+  if (isOtherNumber && !('phone_number_verified' in patch)) delete after.phone_number_verified
   return after
 }
 
-/** RFC 7396 section 2. */
-function merged(target: unknown, patch: Record<string, unknown>, depth = 1): Record<string, unknown> {
+/** RFC 7396 section 2. Throws bad_request (400) when it is nested too deeply. */
+export function mergePatch(target: unknown, patch: Record<string, unknown>, depth = 1): Record<string, unknown> {
   if (depth > MAX_DEPTH) throw new AppError('bad_request', 400, 'The body is nested too deeply.')
   const result: Record<string, unknown> = isObject(target) ? { ...target } : {}
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) delete result[name]
-    else result[name] = isObject(value) ? merged(result[name], value, depth + 1) : checkedDepth(value, depth + 1)
+    else result[name] = isObject(value) ? mergePatch(result[name], value, depth + 1) : checkedDepth(value, depth + 1)
   }
   return result
 }

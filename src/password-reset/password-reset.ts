@@ -14,7 +14,7 @@ import type { Limits } from '../limits/limits.ts'
 import type { Intent } from '../mail/intent.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Outbox } from '../mail/outbox.ts'
-import type { Database } from '../storage/tables.ts'
+import type { Database, Executor } from '../storage/tables.ts'
 
 export const PASSWORD_RESET = 'password-reset'
 
@@ -62,6 +62,10 @@ export function createPasswordReset(deps: PasswordResetDeps) {
       await limits.spend('code-request', { address: from })
       await enqueue(db, { kind: PASSWORD_RESET, email })
     },
+
+    /** Has a code mailed to the owner of an account, as part of a write of somebody who may ask for it. */
+    requestFor: (executor: Executor, { email }: Pick<Account, 'email'>): Promise<void> =>
+      enqueue(executor, { kind: PASSWORD_RESET, email }),
 
     /**
      * Run by the outbox worker. The code is made when it is sent, so it never lies in a table and is never stale. Beyond
