@@ -6,12 +6,17 @@ import manifest from '../package.json' with { type: 'json' }
 import { createAccess } from './access/access.ts'
 import { createAccessChanges } from './access/access-change.ts'
 import { createAccessChangeStore } from './access/access-change-store.ts'
+import { createCombinedPermissions } from './access/combined-permissions.ts'
+import { createCombinedPermissionsStore } from './access/combined-permissions-store.ts'
+import { createExplanationStore } from './access/explanation-store.ts'
 import { createFreshness } from './access/freshness.ts'
 import { createFreshnessStore } from './access/freshness-store.ts'
 import { createPermissionStore } from './access/permission-store.ts'
+import { createPolicyDecision } from './access/policy-decision.ts'
 import { createResourceStore } from './access/resource-store.ts'
 import { createRoleGraphStore } from './access/role-graph-store.ts'
 import { createRoleStore } from './access/role-store.ts'
+import { createTokenClaims } from './access/token-claims.ts'
 import { mountAccess } from './access/routes.ts'
 import type { Account } from './accounts/account.ts'
 import { createAccountDeletion } from './accounts/account-deletion.ts'
@@ -244,6 +249,12 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     freshness.markStale()
     announcements.publish(ACCESS_TOPIC)
   }
+  const decisions = createPolicyDecision({
+    db,
+    store: createExplanationStore(),
+    combined: createCombinedPermissions({ db, store: createCombinedPermissionsStore(), freshness }),
+  })
+  const tokenClaims = createTokenClaims({ decisions, maxPermissionsBytes: config.permissionsClaimBytes })
   const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce })
   const access = createAccess({
     db,
@@ -390,6 +401,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     changePassword,
     changes,
     clients,
+    decisions,
     deletion,
     devices,
     emailChange,
@@ -408,6 +420,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     revocation,
     sessions,
     signIns,
+    tokenClaims,
     teams,
     findActiveAccount,
   }
@@ -485,7 +498,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     findClient: core.clients.find,
     matchesSecret: core.clients.compareSecret,
     findActiveAccount,
-    rolesOf: core.access.rolesOf,
+    authorizationClaims: core.tokenClaims,
     authenticate,
     device,
     rememberSession: core.sessions.remember,
@@ -510,7 +523,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   const api = createApi({
     admit: createGatekeeper({
       authenticate: authenticateRequest,
-      holdsAny: async () => false,
+      holdsAny: core.decisions.holdsAny,
       manages: core.teams.manages,
     }),
     idempotency: createIdempotency({ ephemeral: stores.ephemeral, secret: derived(keyring, 'idempotency') }),

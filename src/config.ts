@@ -33,6 +33,8 @@ export interface Config {
   readonly trustedProxies: number
   readonly accessTokenTtlSeconds: number
   readonly refreshTokenTtlSeconds: number
+  /** Most bytes of permissions in an access token. */
+  readonly permissionsClaimBytes: number
   readonly signInsPerMinutePerAddress: number
   readonly codesPerHourPerAddress: number
   readonly registration: RegistrationMode
@@ -125,6 +127,7 @@ export function loadConfig(env: Environment = environment, cwd: string = process
     trustedProxies: number('USHER_TRUSTED_PROXIES'),
     accessTokenTtlSeconds: number('USHER_ACCESS_TOKEN_TTL'),
     refreshTokenTtlSeconds: number('USHER_REFRESH_TOKEN_TTL'),
+    permissionsClaimBytes: number('USHER_PERMISSIONS_CLAIM_BYTES'),
     signInsPerMinutePerAddress: number('USHER_SIGN_INS_PER_MINUTE'),
     codesPerHourPerAddress: number('USHER_CODES_PER_HOUR'),
     registration: REGISTRATION_MODES.find((mode) => mode === text('USHER_REGISTRATION')) ?? 'verified',

@@ -46,7 +46,7 @@ export function createClientMetadataCheck(deps: ClientMetadataCheckDeps): (clien
       clock: systemClock,
       resourceServers: createResourceServers(deps),
       findActiveAccount: never,
-      rolesOf: never,
+      authorizationClaims: never,
       renderError: never,
       renderLogout: never,
       renderSignedOut: never,

@@ -64,7 +64,8 @@ export interface EngineConfigurationDeps {
   refreshTokenTtlSeconds: number
   resourceServers: ResourceServers
   findActiveAccount(id: string): Promise<Account | undefined>
-  rolesOf(accountId: string): Promise<string[]>
+  /** What access tokens for an audience say about what an account may do. */
+  authorizationClaims(accountId: string, audience: string): Promise<object>
   renderError(ctx: KoaContextWithOIDC, out: ErrorOut, error: Error): Promise<void>
   renderLogout(ctx: KoaContextWithOIDC, form: string): Promise<void>
   renderSignedOut(ctx: KoaContextWithOIDC): Promise<void>
@@ -150,9 +151,10 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
           claimsFor(account, use, requested, { scopes, isLean }),
       }
     }),
-    extraTokenClaims: inEngineTerms(async (_ctx, token) =>
-      token.kind === 'AccessToken' && token.accountId ? { roles: await deps.rolesOf(token.accountId) } : undefined,
-    ),
+    extraTokenClaims: inEngineTerms(async (_ctx, token) => {
+      if (token.kind !== 'AccessToken' || !token.accountId) return undefined
+      return { ...(await deps.authorizationClaims(token.accountId, token.resourceServer?.audience ?? '')) }
+    }),
     formats: {
       customizers: {
         jwt(ctx, token, jwt) {

@@ -40,7 +40,8 @@ export interface ProviderDeps
   findClient(id: string): Promise<Client | undefined>
   matchesSecret(client: Client, presented: string): boolean
   findActiveAccount(id: string): Promise<Account | undefined>
-  rolesOf(accountId: string): Promise<string[]>
+  /** What access tokens for an audience say about what an account may do. */
+  authorizationClaims(accountId: string, audience: string): Promise<object>
   authenticate(credentials: Credentials): Promise<Account>
   device: Pick<DeviceCookie, 'read'>
   /** Counts a wrong client secret; throws rate_limited when there were too many. */

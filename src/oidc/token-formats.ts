@@ -31,6 +31,8 @@ export interface AccessTokenClaims {
   /** Claims asked for at userinfo by the `claims` parameter (OpenID Connect Core section 5.5). */
   uic?: ClaimsParameter['userinfo']
   roles?: string[]
+  permissions?: string[]
+  permissions_omitted?: true
   cnf?: { jkt?: string }
 }
 
