@@ -32,6 +32,9 @@ const PERMISSION_KEYS = `
     select role_permissions.permission_id from role_permissions join reached using (role_id)
   )`
 
+/** A statement holds at most 65535 values. */
+const ROWS_AT_ONCE = 5_000
+
 /** Every method takes the executor: the database, or the transaction its caller has opened. */
 export function createAccessChangeStore() {
   return {
@@ -46,11 +49,13 @@ export function createAccessChangeStore() {
     },
 
     async note(executor: Executor, version: number, touches: readonly Touch[]): Promise<void> {
-      if (touches.length === 0) return
-      await executor
-        .insertInto('access_changes')
-        .values(touches.map(({ kind, subject }, place) => ({ version, place, kind, subject })))
-        .execute()
+      for (let begin = 0; begin < touches.length; begin += ROWS_AT_ONCE) {
+        const rows = touches.slice(begin, begin + ROWS_AT_ONCE)
+        await executor
+          .insertInto('access_changes')
+          .values(rows.map(({ kind, subject }, index) => ({ version, place: begin + index, kind, subject })))
+          .execute()
+      }
     },
 
     /** The combined permissions of an account, in no order. */
