@@ -13,8 +13,6 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   'Visibility groups': 'Who sees whom.',
   Clients: 'The applications that may ask for tokens.',
   'Audit log': 'Who changed what, and when.',
-  Accounts: 'The accounts of others, for administrators.',
-  Clients: 'The applications that may ask for tokens, for administrators.',
 }
 
 /** In the order above; tags that are not known there follow. */
