@@ -110,7 +110,11 @@ import { createPlainClient } from './oidc/plain-client.ts'
 import { buildProvider, longestLives } from './oidc/provider.ts'
 import { createPublishedDocuments } from './oidc/published-documents.ts'
 import { createRevocation } from './oidc/revocation.ts'
+import { createRevocationFeed } from './oidc/revocation-feed.ts'
+import { createRevocationFloorStore } from './oidc/revocation-floor-store.ts'
+import { createRevocationWriter } from './oidc/revocation-writer.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
+import { createSignInClock } from './oidc/sign-in-clock.ts'
 import { createIdentify } from './oidc/token-validation.ts'
 import { mountRecoveryPages } from './password-reset/pages.ts'
 import { createPasswordReset, PASSWORD_RESET } from './password-reset/password-reset.ts'
@@ -127,6 +131,9 @@ import type { OpenDatabase } from './storage/database.ts'
 import type { Ephemeral } from './storage/ephemeral.ts'
 import { createRedisEphemeral } from './storage/ephemeral-redis.ts'
 import { createSqlEphemeral } from './storage/ephemeral-sql.ts'
+import type { Journal } from './storage/journal.ts'
+import { createRedisJournal } from './storage/journal-redis.ts'
+import { createSqlJournal } from './storage/journal-sql.ts'
 import { openPglite } from './storage/pglite.ts'
 import { openPostgres } from './storage/postgres.ts'
 import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
@@ -146,6 +153,7 @@ const VIEWS = fileURLToPath(new URL('../views', import.meta.url))
 export interface Stores {
   database: OpenDatabase
   ephemeral: Ephemeral
+  journal: Journal
   announcements: Announcements
   /** What each runs on, for people. */
   names: { database: string; ephemeral: string }
@@ -166,16 +174,19 @@ export async function openStores(config: Config, { onFault }: OpenStoresOptions 
   const database = await openDatabase(config)
   const redis = config.redisUrl ? await openCheckedRedis(config).catch(closing(database)) : undefined
   const ephemeral = redis ? createRedisEphemeral(redis, { prefix: config.redisPrefix }) : createSqlEphemeral(database)
+  const journal = redis ? createRedisJournal(redis, { prefix: config.redisPrefix }) : createSqlJournal(database)
   const announcements = redis
     ? createRedisAnnouncements({ redis, prefix: config.redisPrefix, onFault })
     : createLocalAnnouncements()
   return {
     database,
     ephemeral,
+    journal,
     announcements,
     names: { database: database.version, ephemeral: redis ? await redisVersion(redis) : 'the same database' },
     async close() {
       announcements.close()
+      journal.close()
       await ephemeral.close()
       await database.close()
     },
@@ -211,7 +222,7 @@ export const keysOf = (config: Config) => ({
 
 export interface CoreDeps {
   config: Config
-  stores: Pick<Stores, 'database' | 'ephemeral'> & Partial<Pick<Stores, 'announcements'>>
+  stores: Pick<Stores, 'database' | 'ephemeral' | 'journal'> & Partial<Pick<Stores, 'announcements'>>
   keyring: Keyring
   /** Told of what must not be lost silently; the command line has none. */
   logger?: Logger
@@ -225,7 +236,15 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
   const { ephemeral } = stores
   const { db } = stores.database
   const { pepper } = keyring
-  const revocation = createRevocation({ ephemeral, clock, ...longestLives(config) })
+  const floors = { db, store: createRevocationFloorStore(), journal: stores.journal, clock }
+  const revocationFeed = createRevocationFeed(floors)
+  const revocation = createRevocation({
+    ...floors,
+    ephemeral,
+    feed: revocationFeed,
+    write: createRevocationWriter(floors),
+    ...longestLives(config),
+  })
   const { revokeSubject, revokeClient } = revocation
   const hashes = createHashPool()
   const { signInsPerMinutePerAddress, codesPerHourPerAddress } = config
@@ -418,7 +437,9 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     proveOwner,
     registration,
     revocation,
+    revocationFeed,
     sessions,
+    signInClock: createSignInClock({ clock, feed: revocationFeed }),
     signIns,
     tokenClaims,
     teams,
@@ -490,6 +511,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     clock,
     ephemeral: stores.ephemeral,
     revocation: core.revocation,
+    signInClock: core.signInClock,
     cookieNames: {
       session: cookies.nameOf('usher_session'),
       interaction: cookies.nameOf('usher_interaction', 'path'),
@@ -546,6 +568,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountAudit(api, core)
   mountAccess(api, core.access)
   mountSessions(api, core)
+  mountTeams(api, core)
   mountPasswordReset(api, core)
 
   const documentAt = createPublishedDocuments({
@@ -554,6 +577,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     maxAgeSeconds: JWKS_CACHE_SECONDS,
   })
   const fast = createFastEndpoints({
+    signInClock: core.signInClock,
     ...config,
     ownAudience: resourceServers.ownAudience,
     clock,
@@ -629,6 +653,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       mountAuthorizationPost,
       mounting(mountInteractions, {
         ...{ provider, render, csrf, device, steps, clock, authenticate, findActiveAccount },
+        signInClock: core.signInClock,
         mayRegister: core.registration.mode !== 'closed',
       }),
     ],
