@@ -61,11 +61,22 @@ export function mountDocs(router: Router, { assets: { urlOf }, issuer, clientId 
   router.get(PATH, (ctx) => send(ctx, swagger))
   router.get(new URL(callback).pathname, (ctx) => send(ctx, redirect))
   router.get('/redoc', function showReference(ctx) {
-    // ReDoc writes its style sheet itself, and says this word with it; its search works in a worker it makes of a blob.
     const nonce = opaqueId(128)
-    ctx.set('Content-Security-Policy', contentSecurityPolicy({ styleNonce: nonce, blobWorkers: true }))
+    ctx.set('Content-Security-Policy', contentSecurityPolicy({ styleNonce: nonce, ...REDOC_POLICY }))
     send(ctx, redoc(nonce))
   })
+}
+
+/**
+ * ReDoc writes its style sheets itself, with the nonce it is given; one, that of its tabs, comes before it has read its
+ * options, empty at first, so they are named by their hashes. Its search works in a worker that it makes of a blob.
+ */
+const REDOC_POLICY = {
+  styleHashes: [
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=',
+    'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc=',
+  ],
+  blobWorkers: true,
 }
 
 function send(ctx: Context, html: string): void {

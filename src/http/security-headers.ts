@@ -22,6 +22,8 @@ export interface PolicyAdditions {
   imgSrc?: readonly string[] | undefined
   /** A word, made anew for each answer, by which a script of the page may add style sheets. */
   styleNonce?: string
+  /** Of style sheets that scripts of the page add without that word. */
+  styleHashes?: readonly string[]
   /** Whether scripts of the page may make workers out of their own text. */
   blobWorkers?: boolean
 }
@@ -49,9 +51,10 @@ export function createSecurityHeaders({ issuer }: { issuer: string }): Middlewar
 
 /** The policy as a header value, with the origins of the given URIs added. */
 export function contentSecurityPolicy(additions: PolicyAdditions = {}): string {
-  const { formAction, imgSrc, styleNonce, blobWorkers } = additions
+  const { formAction, imgSrc, styleNonce, styleHashes = [], blobWorkers } = additions
   const policy: Record<string, string> = { ...POLICY, ...(blobWorkers ? { 'worker-src': 'blob:' } : {}) }
   if (styleNonce !== undefined) policy['style-src'] += ` 'nonce-${styleNonce}'`
+  for (const hash of styleHashes) policy['style-src'] += ` '${hash}'`
   policy['form-action'] += sources(formAction)
   policy['img-src'] += sources(imgSrc)
   return Object.entries(policy)
