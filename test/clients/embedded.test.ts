@@ -1,7 +1,4 @@
 import { expect } from 'chai'
-import { createAccess } from '../../src/access/access.ts'
-import { createPermissionStore } from '../../src/access/permission-store.ts'
-import { createRoleStore } from '../../src/access/role-store.ts'
 import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { createAccounts } from '../../src/accounts/accounts.ts'
 import { createHashPool, type HashPool } from '../../src/accounts/hash-pool.ts'
@@ -9,6 +6,7 @@ import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { createClientStore } from '../../src/clients/client-store.ts'
 import { createClients } from '../../src/clients/clients.ts'
 import type { OpenDatabase } from '../../src/storage/database.ts'
+import { accessOn } from '../support/access.ts'
 import { freshPglite } from '../support/database.ts'
 import { refusal } from '../support/refusal.ts'
 
@@ -27,7 +25,7 @@ describe('accounts, access and clients on the embedded database', function () {
 
   it('do what they do on PostgreSQL', async () => {
     const { db } = database
-    const access = createAccess({ db, roles: createRoleStore(), permissions: createPermissionStore() })
+    const access = accessOn(db)
     const accounts = createAccounts({
       db,
       store: createAccountStore(),
@@ -36,7 +34,7 @@ describe('accounts, access and clients on the embedded database', function () {
       revokeSubject: () => Promise.resolve(),
       guardRemoval: access.refuseLastSuperuser,
     })
-    expect((await access.initialize()).created).to.have.lengthOf(5)
+    expect((await access.initialize()).created).to.have.lengthOf(9)
     expect((await access.initialize()).created).to.deep.equal([])
 
     const described = { email: 'Anna@example.org', password: 'correct horse battery', profile: { nickname: 'An' } }
@@ -52,7 +50,7 @@ describe('accounts, access and clients on the embedded database', function () {
     ]
     const refusals = await Promise.all(attempts.map(refusal))
     expect(refusals.map(({ status }) => status)).to.deep.equal([409, 409, 409])
-    expect((await refusal(access.assignRole('01a1fbc9-bba0-7cd7-b106-413d8ad57f49', 'user'))).status).to.equal(404)
+    expect((await refusal(access.assignRole('01a1fbc9-bba0-7cd7-b106-413d8ad57f49', 'superuser'))).status).to.equal(404)
 
     const clients = createClients({
       db,
