@@ -14,8 +14,11 @@ export interface Actor {
 export const OPERATOR: Actor = { kind: 'operator' }
 export const SYSTEM: Actor = { kind: 'system' }
 
-/** An account that acts for itself, with what else is known of the request. */
-export const owner = (id: string, { clientId, requestId, address }: Partial<Actor> = {}): Actor => ({
+/** What a request leaves behind of where it came from. */
+export type Traces = Pick<Actor, 'clientId' | 'requestId' | 'address'>
+
+/** An account that acts for itself. */
+export const owner = (id: string, { clientId, requestId, address }: Traces = {}): Actor => ({
   kind: 'account',
   id,
   ...(clientId === undefined ? {} : { clientId }),

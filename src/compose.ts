@@ -8,6 +8,7 @@ import { createAccessChanges } from './access/access-change.ts'
 import { createAccessChangeStore } from './access/access-change-store.ts'
 import { createCombinedPermissions } from './access/combined-permissions.ts'
 import { createCombinedPermissionsStore } from './access/combined-permissions-store.ts'
+import { mountDecisions } from './access/decision-routes.ts'
 import { createExplanationStore } from './access/explanation-store.ts'
 import { createFreshness } from './access/freshness.ts'
 import { createFreshnessStore } from './access/freshness-store.ts'
@@ -115,7 +116,7 @@ import { createRevocationFloorStore } from './oidc/revocation-floor-store.ts'
 import { createRevocationWriter } from './oidc/revocation-writer.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
 import { createSignInClock } from './oidc/sign-in-clock.ts'
-import { createIdentify } from './oidc/token-validation.ts'
+import { createIdentify, createTokenVerdict } from './oidc/token-validation.ts'
 import { mountRecoveryPages } from './password-reset/pages.ts'
 import { createPasswordReset, PASSWORD_RESET } from './password-reset/password-reset.ts'
 import { mountPasswordReset } from './password-reset/routes.ts'
@@ -307,6 +308,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     store: accountStore,
     guardRemoval,
     statusChanged,
+    audit: audit.record,
     revokeSubject,
     clock,
   })
@@ -335,6 +337,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     limits,
     policy,
     hashes,
+    audit: audit.record,
     enqueue,
     send,
     pepper,
@@ -348,6 +351,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     policy,
     hashes,
     notice,
+    audit: audit.record,
     enqueue,
     send,
     revokeSubject,
@@ -374,12 +378,14 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     areAlive: sessionEnds.areAlive,
     end: sessionEnds.end,
     revokeSubject,
+    note: audit.note,
     clientNameOf: async (id) => (await clients.find(id))?.name,
   })
   const applications = createApplications({
     sessionsOf: sessions.all,
     grantsBehind: createConnectedGrants(ephemeral),
     revokeGrant: revocation.revokeGrant,
+    note: audit.note,
     applicationOf: async (id) => (id === BUILT_IN_CLIENT.id ? undefined : clients.find(id)),
   })
   const exportAccount = createAccountExport({
@@ -395,6 +401,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     policy,
     hashes,
     notice,
+    audit: audit.record,
     revokeOthers: (id, keep) => (keep === undefined ? sessions.endAll(id) : sessions.endOthers(id, keep)),
   })
   const emailChange = createEmailChange({
@@ -404,6 +411,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     codes,
     limits,
     proveOwner,
+    audit: audit.record,
     enqueue,
     send,
   })
@@ -433,7 +441,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     minPasswordLength: policy.minLength,
     outbox,
     passwordReset,
-    profile: createProfile({ accounts }),
+    profile: createProfile({ accounts, audit: audit.record }),
     proveOwner,
     registration,
     revocation,
@@ -567,6 +575,10 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountAccountAdministration(api, core)
   mountAudit(api, core)
   mountAccess(api, core.access)
+  mountDecisions(api, {
+    decisions: core.decisions,
+    verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),
+  })
   mountSessions(api, core)
   mountTeams(api, core)
   mountPasswordReset(api, core)

@@ -51,13 +51,14 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   const config = boundTo(configured, (server.address() as AddressInfo).port) // listening on TCP, so it is one
 
   const core = composeCore({ config, stores, keyring, logger })
+  core.revocationFeed.start()
   const appOver = (ring: WebDeps['keyring']) =>
     assembleApp(composeWeb({ config, stores, core, keyring: ring, logger, isDraining: () => isDraining }))
   const firstStart = await ensureFirstStart({ core, config, database: stores.database })
   answer = appOver(keyring)
 
   const sweeper = createSweeper(stores.database, {
-    chores: [core.deletion.removeDue, core.freshness.removeOld],
+    chores: [core.deletion.removeDue, core.freshness.removeOld, core.audit.removeOld],
     onFault: (error) => logger.error({ err: error }, 'a round of sweeping failed; the next one tries again'),
   })
   core.outbox.start(logger)

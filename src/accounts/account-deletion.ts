@@ -2,6 +2,7 @@
  * An account deleted by its owner: everything of it ends at once, the account itself goes after a time of grace in which
  * signing in brings it back. Whoever finds an open session must not be able to do this, so the sign-in must be fresh.
  */
+import { type AuditEvent, type AuditSink, owner, SYSTEM, type Traces } from '../audit-event.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Database, Executor } from '../storage/tables.ts'
@@ -20,6 +21,7 @@ export interface AccountDeletionDeps {
   guardRemoval(executor: Executor, accountId: string): Promise<void>
   /** Runs first in the transaction that marks, restores or removes an account: what was decided about it is over. */
   statusChanged?(executor: Executor, accountId: string): Promise<void>
+  audit: AuditSink<Executor>
   /** Ends every session and grant of the account. Safe to repeat. */
   revokeSubject(accountId: string): Promise<void>
   clock?: Clock
@@ -32,11 +34,18 @@ export function createAccountDeletion({
   store,
   guardRemoval,
   statusChanged,
+  audit,
   revokeSubject,
   clock = systemClock,
 }: AccountDeletionDeps) {
   const setDue = (executor: Executor, id: string, deletion_due_at: Date | null) =>
     store.update(executor, id, { deletion_due_at })
+
+  const of = (id: string, action: AuditEvent['action'], after?: object): AuditEvent => ({
+    action,
+    target: { kind: 'account', id },
+    after,
+  })
 
   /** True when it is gone; false when its owner came back meanwhile, or it may not go. */
   async function removeOne(id: string): Promise<boolean> {
@@ -44,13 +53,18 @@ export function createAccountDeletion({
       const isGone = await inTransaction(db, async (executor) => {
         await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
-        return store.removeDue(executor, id, new Date(clock.now()))
+        const isRemoved = await store.removeDue(executor, id, new Date(clock.now()))
+        if (isRemoved) await audit(executor, SYSTEM, of(id, 'account.deleted'))
+        return isRemoved
       })
       if (isGone) await revokeSubject(id)
       return isGone
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'conflict') throw error
-      await setDue(db, id, null)
+      await inTransaction(db, async (executor) => {
+        await setDue(executor, id, null)
+        await audit(executor, SYSTEM, of(id, 'account.restored'))
+      })
       return false
     }
   }
@@ -66,7 +80,7 @@ export function createAccountDeletion({
      * @returns when the account will be gone
      * @throws AppError fresh_sign_in_required (403), conflict (409) for the last superuser, not_found (404)
      */
-    async request(id: string, authTime: number): Promise<Date> {
+    async request(id: string, authTime: number, traces?: Traces): Promise<Date> {
       if (clock.now() / 1000 - authTime > FRESH_SECONDS) {
         throw new AppError('fresh_sign_in_required', 403, 'Sign in again before you delete your account.')
       }
@@ -75,6 +89,8 @@ export function createAccountDeletion({
         await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         if (!(await setDue(executor, id, dueAt))) throw new AppError('not_found', 404, 'There is no such account.')
+        const after = { deletion_due_at: dueAt.toISOString() }
+        await audit(executor, owner(id, traces), of(id, 'account.deletion_requested', after))
       })
       await revokeSubject(id)
       return dueAt
@@ -85,7 +101,9 @@ export function createAccountDeletion({
       if (deletionDueAt === undefined) return true
       return inTransaction(db, async (executor) => {
         await statusChanged?.(executor, id)
-        return store.restore(executor, id, new Date(clock.now()))
+        const isRestored = await store.restore(executor, id, new Date(clock.now()))
+        if (isRestored) await audit(executor, owner(id), of(id, 'account.restored'))
+        return isRestored
       })
     },
 

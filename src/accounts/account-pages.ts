@@ -5,6 +5,7 @@ import { type AccountGate, addressOf, doneAt, doneIn, type Refusal } from '../ht
 import { formProblemOf } from '../http/form-problem.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
+import { tracesOf } from '../http/traces.ts'
 import type { Account } from './account.ts'
 import { type CredentialPagesDeps, mountCredentialPages } from './credential-pages.ts'
 import { type DataPagesDeps, mountDataPages } from './data-pages.ts'
@@ -60,7 +61,7 @@ function mountProfile(router: Router, { gate, profile, render }: AccountPagesDep
       const names = { firstName: orNothing(first_name), lastName: orNothing(last_name) }
       const patch = { ...names, username: orNothing(username), locale: orNothing(locale) }
       try {
-        await profile.change(account.id, patch, () => {})
+        await profile.change(account.id, patch, () => {}, tracesOf(ctx))
       } catch (error) {
         const values = { first_name, last_name, username, locale }
         return show(ctx, csrf, { values, ...formProblemOf(ctx, error) })

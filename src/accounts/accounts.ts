@@ -34,6 +34,7 @@ export interface AccountsDeps {
 
 export type NewAccount = AccountInput & { email: string }
 type Alongside = (executor: Executor, account: Account) => Promise<void>
+type AlongsideChange = (executor: Executor, after: Account, before: Account) => Promise<void>
 
 /**
  * Makes a write part of a larger one: called first of all in its transaction, it runs the write between what must come
@@ -99,12 +100,12 @@ export function createAccounts(deps: AccountsDeps) {
     )
   }
 
-  const update = (id: string, input: AccountInput, alongside?: Alongside): Promise<Account> =>
+  const update = (id: string, input: AccountInput, alongside?: AlongsideChange): Promise<Account> =>
     revise(id, input, {
       settle: () => ({}),
       around: async (executor, write) => {
         const rewritten = await write()
-        await alongside?.(executor, rewritten.after)
+        await alongside?.(executor, rewritten.after, rewritten.before)
         return rewritten
       },
     })
@@ -140,7 +141,11 @@ export function createAccounts(deps: AccountsDeps) {
     return { before, after: (await store.update(executor, id, changes)) ?? before }
   }
 
-  const change = (id: string, decide: (before: Account) => AccountInput): Promise<Account> =>
+  const change = (
+    id: string,
+    decide: (before: Account) => AccountInput,
+    alongside?: AlongsideChange,
+  ): Promise<Account> =>
     refusingDuplicates(() =>
       inTransaction(db, async (executor) => {
         const before = isUuid(id) ? await store.lock(executor, id) : undefined
@@ -148,8 +153,10 @@ export function createAccounts(deps: AccountsDeps) {
         const input = decide(before)
         if (MEMBERS_THAT_REVOKE.some((name) => input[name] !== undefined)) throw new TypeError('use update for this')
         checkAccount(input)
-        const after = await store.update(executor, id, { ...columnsOf(input), updated_at: new Date(clock.now()) })
-        return after ?? before
+        const columns = { ...columnsOf(input), updated_at: new Date(clock.now()) }
+        const after = (await store.update(executor, id, columns)) ?? before
+        await alongside?.(executor, after, before)
+        return after
       }),
     )
 
@@ -233,7 +240,8 @@ export function createAccounts(deps: AccountsDeps) {
 
     /**
      * Changes an account by a decision about its present state, which nobody else can change meanwhile. For members
-     * that end no session: throws for a password or a status. Throws like create, and not_found (404).
+     * that end no session: throws for a password or a status. `alongside` runs in the same transaction. Throws like
+     * create, and not_found (404).
      */
     change,
 

@@ -7,6 +7,7 @@ import { remoteAddress } from '../http/remote-address.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
 import type { StepMemory } from '../http/step-memory.ts'
+import { tracesOf } from '../http/traces.ts'
 import type { Account } from './account.ts'
 import type { EmailChange } from './email-change.ts'
 import type { ChangePassword } from './password-change.ts'
@@ -56,7 +57,13 @@ function mountPassword(router: Router, { gate, changePassword, minLength, render
       const { current_password: currentPassword = '', new_password: newPassword = '' } = form
       const { account, session: keepSession } = person
       try {
-        await changePassword({ accountId: account.id, currentPassword, newPassword, keepSession })
+        await changePassword({
+          accountId: account.id,
+          currentPassword,
+          newPassword,
+          keepSession,
+          traces: tracesOf(ctx),
+        })
       } catch (error) {
         return show(ctx, person, formProblemOf(ctx, error))
       }
@@ -119,7 +126,7 @@ function mountEmailCode(router: Router, { gate, emailChange, steps, render }: Cr
     here,
     gate.submit(EMAIL_CODE, async function confirmOtherAddress(ctx, { account, csrf }, { code = '' }) {
       try {
-        await emailChange.confirm({ accountId: account.id, code, from: remoteAddress(ctx) })
+        await emailChange.confirm({ accountId: account.id, code, from: remoteAddress(ctx), traces: tracesOf(ctx) })
       } catch (error) {
         return show(ctx, csrf, { values: { code }, ...formProblemOf(ctx, error) })
       }

@@ -8,6 +8,7 @@ import type { LocaleOf } from '../http/locale.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
 import type { StepMemory } from '../http/step-memory.ts'
+import { tracesOf } from '../http/traces.ts'
 import { isUuid } from '../ids.ts'
 import type { Account } from './account.ts'
 import type { AccountDeletion } from './account-deletion.ts'
@@ -94,7 +95,7 @@ function mountDeletion(router: Router, { gate, deletion, steps, localeOf, render
       if (confirm !== 'yes') return show(ctx, csrf, { problem: { kind: 'unconfirmed' }, status: 400 })
       let dueAt: Date
       try {
-        dueAt = await deletion.request(account.id, authTime)
+        dueAt = await deletion.request(account.id, authTime, tracesOf(ctx))
       } catch (error) {
         if (isSignInTooOld(error)) return seeOther(ctx, signInFor(DATA, { isFresh: true }))
         return show(ctx, csrf, formProblemOf(ctx, error))

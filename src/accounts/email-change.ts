@@ -2,15 +2,17 @@
  * Another e-mail address: the code goes to the new one, a notice to the old one, and nothing changes before the code
  * comes back. Whether somebody else has the address is decided by the unique index then, for whoever reads its mail.
  */
+import { type AuditSink, owner, type Traces } from '../audit-event.ts'
 import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
 import { AppError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Intent } from '../mail/intent.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Outbox } from '../mail/outbox.ts'
-import type { Database } from '../storage/tables.ts'
+import type { Database, Executor } from '../storage/tables.ts'
 import { inTransaction } from '../storage/transaction.ts'
 import type { Account } from './account.ts'
+import { difference } from './account-difference.ts'
 import type { Accounts } from './accounts.ts'
 import type { EmailChangeStore } from './email-change-store.ts'
 import { isMailAddress } from './mail-address.ts'
@@ -26,6 +28,7 @@ export interface EmailChangeDeps {
   codes: Pick<OneTimeCodes, 'issue' | 'redeem' | 'ttlSeconds'>
   limits: Pick<Limits, 'spend' | 'spendFor'>
   proveOwner: ProveOwner
+  audit: AuditSink<Executor>
   enqueue: Outbox['add']
   send: Mailer['send']
 }
@@ -37,10 +40,17 @@ export interface EmailChangeRequest {
   from: string
 }
 
+export interface EmailChangeConfirmation {
+  accountId: string
+  code: unknown
+  from: string
+  traces?: Traces
+}
+
 export type EmailChange = ReturnType<typeof createEmailChange>
 
 export function createEmailChange(deps: EmailChangeDeps) {
-  const { db, accounts, store, codes, limits, proveOwner, enqueue, send } = deps
+  const { db, accounts, store, codes, limits, proveOwner, audit, enqueue, send } = deps
 
   async function request({ accountId, password, newEmail, from }: EmailChangeRequest): Promise<void> {
     if (!isMailAddress(newEmail)) throw fault('is not a mail address this server accepts')
@@ -62,12 +72,19 @@ export function createEmailChange(deps: EmailChangeDeps) {
       await enqueue(executor, { kind: EMAIL_CHANGE_NOTICE, accountId, email: from, data: { newAddress: to } })
     })
 
-  async function confirm(given: { accountId: string; code: unknown; from: string }): Promise<Account> {
-    const { accountId, code, from } = given
+  async function confirm(given: EmailChangeConfirmation): Promise<Account> {
+    const { accountId, code, from, traces = { address: from } } = given
     await limits.spend('code-attempt', { address: from })
     const address = await store.find(accountId)
     if (address === undefined || !(await codes.redeem(holderOf(accountId, address), code))) throw invalidCode()
-    const account = await accounts.update(accountId, { email: address, emailVerified: true })
+    const proved = { email: address, emailVerified: true }
+    const account = await accounts.update(accountId, proved, (executor, after, before) =>
+      audit(executor, owner(accountId, traces), {
+        action: 'account.email_changed',
+        target: { kind: 'account', id: accountId },
+        ...difference(before, after),
+      }),
+    )
     await store.remove(accountId)
     return account
   }

@@ -1,6 +1,9 @@
 /** What people may change about themselves: a merge patch (RFC 7396) of names, profile and attributes. */
+import { type AuditSink, owner, type Traces } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
+import type { Executor } from '../storage/tables.ts'
 import type { Account } from './account.ts'
+import { difference } from './account-difference.ts'
 import type { AccountInput } from './account-input.ts'
 import type { Accounts } from './accounts.ts'
 
@@ -18,17 +21,36 @@ const MAX_DEPTH = 16
 
 export type Profile = ReturnType<typeof createProfile>
 
-export function createProfile({ accounts }: { accounts: Pick<Accounts, 'change'> }) {
+export interface ProfileDeps {
+  accounts: Pick<Accounts, 'change'>
+  audit: AuditSink<Executor>
+}
+
+export function createProfile({ accounts, audit }: ProfileDeps) {
   return {
     /**
      * Changes a profile. `mayChange` sees the account as it is when it is changed, and throws to leave it so.
      * Throws bad_request (400) with a fault per member, conflict (409) for a taken username, not_found (404).
      */
-    change: (id: string, patch: ProfilePatch, mayChange: (before: Account) => void): Promise<Account> =>
-      accounts.change(id, (before) => {
-        mayChange(before)
-        return changesOf(before, patch)
-      }),
+    change: (
+      id: string,
+      patch: ProfilePatch,
+      mayChange: (before: Account) => void,
+      traces?: Traces,
+    ): Promise<Account> =>
+      accounts.change(
+        id,
+        (before) => {
+          mayChange(before)
+          return changesOf(before, patch)
+        },
+        async (executor, after, before) => {
+          const changed = difference(before, after)
+          if (!changed) return
+          const target = { kind: 'account', id } as const
+          await audit(executor, owner(id, traces), { action: 'account.profile_changed', target, ...changed })
+        },
+      ),
   }
 }
 

@@ -8,6 +8,7 @@ import { remoteAddress } from '../http/remote-address.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
 import { type StepMemory, type Steps, signInHref } from '../http/step-memory.ts'
+import { tracesOf } from '../http/traces.ts'
 import type { Registration } from './registration.ts'
 
 export interface RegistrationPagesDeps {
@@ -51,7 +52,7 @@ function mountOpen(router: Router, { registration, minLength, steps, localeOf, r
     const [firstName, lastName] = [given(first_name), given(last_name)]
     try {
       const person = { email: email.trim(), password, firstName, lastName, locale: localeOf(ctx) }
-      await registration.register(person, remoteAddress(ctx))
+      await registration.register(person, remoteAddress(ctx), tracesOf(ctx))
     } catch (error) {
       return showRegister(ctx, before, { values: { email, first_name, last_name }, ...formProblemOf(ctx, error) })
     }
@@ -69,7 +70,7 @@ function mountOpen(router: Router, { registration, minLength, steps, localeOf, r
     const email = before.email ?? form.email?.trim() ?? ''
     let hasPassword: boolean
     try {
-      const account = await registration.verify({ email, code, from: remoteAddress(ctx) })
+      const account = await registration.verify({ email, code, from: remoteAddress(ctx), traces: tracesOf(ctx) })
       hasPassword = account.passwordHash !== undefined
     } catch (error) {
       return showVerify(ctx, before, { values: { email, code }, ...formProblemOf(ctx, error) })

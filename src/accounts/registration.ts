@@ -3,6 +3,7 @@
  * nobody is told whether there was one: every request does the same, and the mail decides.
  */
 import { createHmac } from 'node:crypto'
+import { type AuditSink, owner, type Traces } from '../audit-event.ts'
 import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
 import type { RegistrationMode } from '../config.ts'
 import { AppError } from '../errors.ts'
@@ -11,13 +12,15 @@ import type { Limits } from '../limits/limits.ts'
 import type { Intent } from '../mail/intent.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Outbox } from '../mail/outbox.ts'
-import type { Database } from '../storage/tables.ts'
+import type { Database, Executor } from '../storage/tables.ts'
 import type { Account } from './account.ts'
+import { difference } from './account-difference.ts'
 import { checkAccount } from './account-input.ts'
-import type { Accounts } from './accounts.ts'
+import type { Accounts, NewAccount } from './accounts.ts'
 import type { HashPool } from './hash-pool.ts'
 import type { PasswordPolicy } from './password-policy.ts'
 import type { PendingRegistration, PendingStore } from './pending-store.ts'
+import { presentAccount } from './presentation.ts'
 
 export const REGISTRATION = 'registration'
 
@@ -30,6 +33,7 @@ export interface RegistrationDeps {
   limits: Pick<Limits, 'spend' | 'spendFor'>
   policy: PasswordPolicy
   hashes: Pick<HashPool, 'hash'>
+  audit: AuditSink<Executor>
   enqueue: Outbox['add']
   send: Mailer['send']
   pepper: string
@@ -45,17 +49,25 @@ export interface RegistrationInput {
   locale?: string | undefined
 }
 
+export interface Verification {
+  email: string
+  code: unknown
+  /** The caller's address behind the configured proxies. */
+  from: string
+  traces?: Traces
+}
+
 export type Registration = ReturnType<typeof createRegistration>
 
 export function createRegistration(deps: RegistrationDeps) {
-  const { mode, db, accounts, pending, codes, limits, policy, hashes, enqueue, send, pepper } = deps
+  const { mode, db, accounts, pending, codes, limits, policy, hashes, audit, enqueue, send, pepper } = deps
 
-  async function register(input: RegistrationInput, from: string): Promise<Account | undefined> {
+  async function register(input: RegistrationInput, from: string, traces?: Traces): Promise<Account | undefined> {
     refuseWhenClosed()
     const person = personOf(input)
     checkAccount(person)
     await limits.spend('code-request', { address: from })
-    if (mode === 'open') return registerAtOnce({ ...person, password: input.password })
+    if (mode === 'open') return registerAtOnce({ ...person, password: input.password }, traces ?? { address: from })
     policy.check(input.password, [input.email, input.username ?? ''])
     const passwordHash = await hashes.hash(input.password)
     await keepPending({ ...person, passwordHash, origin: originOf(from) })
@@ -63,11 +75,18 @@ export function createRegistration(deps: RegistrationDeps) {
     return undefined
   }
 
-  async function registerAtOnce(input: Parameters<Accounts['create']>[0]): Promise<Account> {
-    const account = await accounts.create(input)
+  async function registerAtOnce(input: NewAccount, traces: Traces): Promise<Account> {
+    const account = await accounts.create(input, recordCreation(traces))
     await enqueue(db, { kind: REGISTRATION, email: account.email })
     return account
   }
+
+  const recordCreation = (traces: Traces) => (executor: Executor, account: Account) =>
+    audit(executor, owner(account.id, traces), {
+      action: 'account.created',
+      target: { kind: 'account', id: account.id },
+      after: presentAccount(account),
+    })
 
   async function resend({ email, from }: { email: string; from: string }): Promise<void> {
     refuseWhenClosed()
@@ -117,31 +136,40 @@ export function createRegistration(deps: RegistrationDeps) {
       }),
     )
 
-  async function verify({ email, code, from }: { email: string; code: unknown; from: string }): Promise<Account> {
+  async function verify({ email, code, from, traces = { address: from } }: Verification): Promise<Account> {
     refuseWhenClosed()
     await limits.spend('code-attempt', { address: from })
     if (!(await codes.redeem(holderOf(email), code))) throw invalidCode()
     const subject = codes.subjectOf(email)
     const registration = await pending.find(subject)
     if (registration) {
-      const account = await createProved(registration)
+      const account = await createProved(registration, traces)
       await pending.remove(subject)
       return account
     }
     const account = await accounts.findByLogin(email)
     if (!account) throw invalidCode()
-    return accounts.update(account.id, { emailVerified: true })
+    const { id } = account
+    return accounts.update(id, { emailVerified: true }, (executor, after, before) =>
+      audit(executor, owner(id, traces), {
+        action: 'account.email_verified',
+        target: { kind: 'account', id },
+        ...difference(before, after),
+      }),
+    )
   }
 
   /** A username that was taken meanwhile is no reason to lose the account: it can be chosen anew. */
-  async function createProved({ origin: _, username, ...person }: PendingRegistration): Promise<Account> {
+  async function createProved(registration: PendingRegistration, traces: Traces): Promise<Account> {
+    const { origin: _, username, ...person } = registration
     const proved = { ...person, emailVerified: true }
-    if (username === undefined) return accounts.create(proved)
+    const record = recordCreation(traces)
+    if (username === undefined) return accounts.create(proved, record)
     try {
-      return await accounts.create({ ...proved, username })
+      return await accounts.create({ ...proved, username }, record)
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'conflict') throw error
-      return accounts.create(proved)
+      return accounts.create(proved, record)
     }
   }
 

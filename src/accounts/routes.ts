@@ -62,9 +62,9 @@ function mountRegistration(api: Api, { registration }: AccountRoutesDeps): void 
         registration_closed: 'This server takes no registrations.',
       },
     },
-    async function register(ctx, { body }) {
+    async function register(ctx, { caller, body }) {
       const { first_name: firstName, last_name: lastName, ...rest } = body
-      const account = await registration.register({ ...rest, firstName, lastName }, remoteAddress(ctx))
+      const account = await registration.register({ ...rest, firstName, lastName }, remoteAddress(ctx), caller.actor)
       ctx.status = account ? 201 : 202
       ctx.body = account ? presentAccount(account) : ACCEPTED
     },
@@ -86,8 +86,9 @@ function mountRegistration(api: Api, { registration }: AccountRoutesDeps): void 
         registration_closed: 'This server takes no registrations.',
       },
     },
-    async function verifyAddress(ctx, { body: { email, code } }) {
-      ctx.body = presentAccount(await registration.verify({ email, code, from: remoteAddress(ctx) }))
+    async function verifyAddress(ctx, { caller, body: { email, code } }) {
+      const from = remoteAddress(ctx)
+      ctx.body = presentAccount(await registration.verify({ email, code, from, traces: caller.actor }))
     },
   )
 }
@@ -126,9 +127,9 @@ function mountProfile(api: Api, { profile, findActiveAccount }: AccountRoutesDep
     },
     async function changeProfile(ctx, { caller, body, ifMatch }) {
       const { first_name: firstName, last_name: lastName, ...rest } = body
-      const account = await profile.change(identityOf(caller).subject, { ...rest, firstName, lastName }, (before) =>
-        checkIfMatch(ifMatch, presentAccount(before)),
-      )
+      const mayChange = (before: Account) => checkIfMatch(ifMatch, presentAccount(before))
+      const patch = { ...rest, firstName, lastName }
+      const account = await profile.change(identityOf(caller).subject, patch, mayChange, caller.actor)
       sendWithEtag(ctx, presentAccount(account))
     },
   )
@@ -151,7 +152,7 @@ function mountCredentials(api: Api, { changePassword, emailChange }: AccountRout
     async function replacePassword(ctx, { caller, body }) {
       const { subject: accountId, session: keepSession } = identityOf(caller)
       const { current_password: currentPassword, new_password: newPassword } = body
-      await changePassword({ accountId, currentPassword, newPassword, keepSession })
+      await changePassword({ accountId, currentPassword, newPassword, keepSession, traces: caller.actor })
       ctx.status = 204
     },
   )
@@ -194,7 +195,8 @@ function mountCredentials(api: Api, { changePassword, emailChange }: AccountRout
     },
     async function confirmOtherAddress(ctx, { caller, body: { code } }) {
       const { subject: accountId } = identityOf(caller)
-      sendWithEtag(ctx, presentAccount(await emailChange.confirm({ accountId, code, from: remoteAddress(ctx) })))
+      const given = { accountId, code, from: remoteAddress(ctx), traces: caller.actor }
+      sendWithEtag(ctx, presentAccount(await emailChange.confirm(given)))
     },
   )
 }
@@ -259,7 +261,7 @@ function mountDataRights(api: Api, { signIns, exportAccount, deletion }: Account
     },
     async function deleteAccount(ctx, { caller }) {
       const { subject, authTime } = identityOf(caller)
-      const dueAt = await deletion.request(subject, authTime)
+      const dueAt = await deletion.request(subject, authTime, caller.actor)
       ctx.status = 202
       ctx.body = { deletion_due_at: dueAt.toISOString() }
     },

@@ -6,8 +6,7 @@ import type { Context } from 'koa'
 import type { Actor } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 import type { Authenticate, Identity } from './authenticate.ts'
-import { remoteAddress } from './remote-address.ts'
-import { requestIdOf } from './request-state.ts'
+import { tracesOf } from './traces.ts'
 
 /** The ways into a route; any one of them is enough. `all_all` is among every list of permissions. */
 export interface Need {
@@ -50,7 +49,7 @@ export function createGatekeeper({ authenticate, holdsAny, manages }: Gatekeeper
 
   /** Throws unauthenticated (401), forbidden (403), Unavailable (503). */
   return async function admit(ctx: Context, need: Need, params: Record<string, string>): Promise<Caller> {
-    const traces = { requestId: requestIdOf(ctx), address: remoteAddress(ctx) }
+    const traces = tracesOf(ctx)
     if (need.anyone) return { kind: 'nobody', actor: { kind: 'system', ...traces } }
     const bearer = await authenticate.bearer(ctx)
     if (bearer.kind === 'client') {

@@ -7,6 +7,7 @@ import { remoteAddress } from '../http/remote-address.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
 import { type StepMemory, type Steps, signInHref } from '../http/step-memory.ts'
+import { tracesOf } from '../http/traces.ts'
 import type { PasswordReset } from './password-reset.ts'
 
 export interface RecoveryPagesDeps {
@@ -52,7 +53,7 @@ export function mountRecoveryPages(router: Router, deps: RecoveryPagesDeps): voi
     const { code = '', new_password: newPassword = '' } = form
     const email = before.email ?? form.email?.trim() ?? ''
     try {
-      await passwordReset.confirm({ email, code, newPassword, from: remoteAddress(ctx) })
+      await passwordReset.confirm({ email, code, newPassword, from: remoteAddress(ctx), traces: tracesOf(ctx) })
     } catch (error) {
       return showRecoverCode(ctx, before, { values: { email, code }, ...formProblemOf(ctx, error) })
     }

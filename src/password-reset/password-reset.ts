@@ -2,12 +2,14 @@
  * Back in without the password: a code mailed to the stored address, and a new password for it. The answers, the work
  * and the time are the same for every address, whether or not somebody has an account with it.
  */
+
 import type { Account } from '../accounts/account.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { HashPool } from '../accounts/hash-pool.ts'
 import { isMailAddress } from '../accounts/mail-address.ts'
 import type { PasswordNotice } from '../accounts/password-notice.ts'
 import type { PasswordPolicy } from '../accounts/password-policy.ts'
+import { type AuditSink, owner, type Traces } from '../audit-event.ts'
 import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
 import { AppError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
@@ -26,6 +28,7 @@ export interface PasswordResetDeps {
   policy: PasswordPolicy
   hashes: Pick<HashPool, 'hash'>
   notice: Pick<PasswordNotice, 'note'>
+  audit: AuditSink<Executor>
   enqueue: Outbox['add']
   send: Mailer['send']
   /** Ends every session, grant and token of the account. Safe to repeat. */
@@ -39,12 +42,13 @@ export interface ResetConfirmation {
   newPassword: string
   /** The caller's address behind the configured proxies. */
   from: string
+  traces?: Traces
 }
 
 export type PasswordReset = ReturnType<typeof createPasswordReset>
 
 export function createPasswordReset(deps: PasswordResetDeps) {
-  const { db, accounts, codes, limits, policy, hashes, notice, enqueue, send, revokeSubject } = deps
+  const { db, accounts, codes, limits, policy, hashes, notice, audit, enqueue, send, revokeSubject } = deps
 
   async function findActive(email: string): Promise<Account | undefined> {
     const account = isMailAddress(email) ? await accounts.findByLogin(email) : undefined
@@ -87,7 +91,7 @@ export function createPasswordReset(deps: PasswordResetDeps) {
      * Sets the password by a code. Signs nobody in. Whatever can fail for another reason comes before the code is
      * spent. Throws rate_limited (429), invalid_password (400), invalid_code (400) whatever was wrong, Unavailable.
      */
-    async confirm({ email, code, newPassword, from }: ResetConfirmation): Promise<void> {
+    async confirm({ email, code, newPassword, from, traces = { address: from } }: ResetConfirmation): Promise<void> {
       await limits.spend('code-attempt', { address: from })
       policy.check(newPassword, [email], '/new_password')
       const passwordHash = await hashes.hash(newPassword)
@@ -99,7 +103,12 @@ export function createPasswordReset(deps: PasswordResetDeps) {
       await forgetFailures(account)
       // The update revokes again; when this fails nothing is half done.
       await revokeSubject(account.id)
-      await accounts.update(account.id, { passwordHash, emailVerified: true }, notice.note)
+      const { id } = account
+      await accounts.update(id, { passwordHash, emailVerified: true }, async (executor, after) => {
+        await notice.note(executor, after)
+        const target = { kind: 'account', id } as const
+        await audit(executor, owner(id, traces), { action: 'account.password_reset', target })
+      })
     },
   }
 

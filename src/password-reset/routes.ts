@@ -43,8 +43,8 @@ export function mountPasswordReset(api: Api, { passwordReset }: { passwordReset:
         invalid_password: 'The new password breaks the policy; the code can still be used.',
       },
     },
-    async function confirmReset(ctx, { body: { email, code, new_password: newPassword } }) {
-      await passwordReset.confirm({ email, code, newPassword, from: remoteAddress(ctx) })
+    async function confirmReset(ctx, { caller, body: { email, code, new_password: newPassword } }) {
+      await passwordReset.confirm({ email, code, newPassword, from: remoteAddress(ctx), traces: caller.actor })
       ctx.status = 204
     },
   )

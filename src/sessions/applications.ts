@@ -1,4 +1,5 @@
 /** Which applications may use an account, and taking that away. An application is a client with a living grant. */
+import { type AuditNote, owner, type Traces } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 
 /** A grant behind a session. */
@@ -16,6 +17,7 @@ export interface ApplicationsDeps {
   grantsBehind(accountId: string, sessionIds: readonly string[]): Promise<ConnectedGrant[]>
   /** Ends a grant with every token of it. Safe to repeat. */
   revokeGrant(grantId: string): Promise<void>
+  note: AuditNote
   /** Undefined for what people would not call an application. */
   applicationOf(clientId: string): Promise<{ name: string; firstParty: boolean } | undefined>
 }
@@ -54,10 +56,15 @@ export function createApplications(deps: ApplicationsDeps) {
     },
 
     /** Ends every grant of the application, wherever it was given. Throws not_found (404), Unavailable (503). */
-    async revoke(accountId: string, clientId: string): Promise<void> {
+    async revoke(accountId: string, clientId: string, traces?: Traces): Promise<void> {
       const grants = (await grantsByClient(accountId)).get(clientId) ?? []
       if (grants.length === 0) throw new AppError('not_found', 404, 'This application has no access.')
       await Promise.all(grants.map(({ grantId }) => deps.revokeGrant(grantId)))
+      await deps.note(owner(accountId, traces), {
+        action: 'account.application_revoked',
+        target: { kind: 'account', id: accountId },
+        before: { client_id: clientId, grants: grants.length },
+      })
     },
   }
 }

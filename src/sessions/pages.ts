@@ -6,12 +6,13 @@ import { type AccountGate, addressOf, doneAt, doneIn } from '../http/account-gat
 import { cursorFor, readCursor } from '../http/pagination.ts'
 import type { Render } from '../http/render.ts'
 import { seeOther } from '../http/see-other.ts'
+import { tracesOf } from '../http/traces.ts'
 import type { Applications } from './applications.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface SessionPagesDeps {
   gate: AccountGate<{ id: string }>
-  sessions: Pick<Sessions, 'list' | 'endOne' | 'endOthers'>
+  sessions: Pick<Sessions, 'list' | 'endOne' | 'endOthersAsWished'>
   applications: Applications
   render: Render
 }
@@ -44,7 +45,7 @@ function mountSessionList(router: Router, { gate, sessions, render }: SessionPag
   router.post(
     `${addressOf(SESSIONS)}/end`,
     gate.submit(SESSIONS, async function endSession(ctx, { account }, { session = '' }) {
-      await unlessGone(sessions.endOne(account.id, session))
+      await unlessGone(sessions.endOne(account.id, session, tracesOf(ctx)))
       seeOther(ctx, doneAt(SESSIONS, 'session'))
     }),
   )
@@ -52,7 +53,7 @@ function mountSessionList(router: Router, { gate, sessions, render }: SessionPag
   router.post(
     `${addressOf(SESSIONS)}/end-others`,
     gate.submit(SESSIONS, async function endOtherSessions(ctx, { account, session }) {
-      await sessions.endOthers(account.id, session)
+      await sessions.endOthersAsWished(account.id, session, tracesOf(ctx))
       seeOther(ctx, doneAt(SESSIONS, 'others'))
     }),
   )
@@ -70,7 +71,7 @@ function mountApplications(router: Router, { gate, applications, render }: Sessi
   router.post(
     `${addressOf(APPLICATIONS)}/revoke`,
     gate.submit(APPLICATIONS, async function revokeApplication(ctx, { account }, { client = '' }) {
-      await unlessGone(applications.revoke(account.id, client))
+      await unlessGone(applications.revoke(account.id, client, tracesOf(ctx)))
       seeOther(ctx, doneAt(APPLICATIONS, 'application'))
     }),
   )

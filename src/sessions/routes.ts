@@ -44,7 +44,7 @@ export function mountSessions(api: Api, { sessions }: { sessions: Sessions }): v
       errors: { not_found: 'There is no such session of this account.' },
     },
     async function endSession(ctx, { caller, params }) {
-      await sessions.endOne(identityOf(caller).subject, params.id ?? '')
+      await sessions.endOne(identityOf(caller).subject, params.id ?? '', caller.actor)
       ctx.status = 204
     },
   )
@@ -61,7 +61,7 @@ export function mountSessions(api: Api, { sessions }: { sessions: Sessions }): v
     },
     async function endOtherSessions(ctx, { caller }) {
       const { subject, session } = identityOf(caller)
-      await sessions.endOthers(subject, session)
+      await sessions.endOthersAsWished(subject, session, caller.actor)
       ctx.status = 204
     },
   )

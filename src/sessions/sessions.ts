@@ -2,6 +2,7 @@
  * Where an account is signed in, and the ways to end it. What a session is made of belongs to the protocol, which tells
  * through `remember` and is told through ports; it also says which of the remembered ones are still alive.
  */
+import { type AuditEvent, type AuditNote, owner, type Traces } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import type { ListPosition } from '../storage/ephemeral.ts'
@@ -17,6 +18,7 @@ export interface SessionsDeps {
   end(accountId: string, session: SessionRef): Promise<boolean>
   /** Ends everything of an account, or everything but one session; throws when that one has been ended meanwhile. */
   revokeSubject(accountId: string, options?: { except?: OwnSession }): Promise<void>
+  note: AuditNote
   /** The name people know a client by. */
   clientNameOf(clientId: string): Promise<string | undefined>
 }
@@ -108,6 +110,8 @@ export function createSessions(deps: SessionsDeps) {
     return views
   }
 
+  const endOthers = (accountId: string, except: OwnSession): Promise<void> => deps.revokeSubject(accountId, { except })
+
   return {
     /** Records a sign-in, or that a session was used: the first sight of it stays, the last use is now. */
     remember: (session: NewSession): Promise<void> => store.save(session),
@@ -119,8 +123,9 @@ export function createSessions(deps: SessionsDeps) {
     all,
 
     /** Ends one session with every token of it. Throws not_found (404) when it is no living session of the account. */
-    async endOne(accountId: string, id: string): Promise<void> {
+    async endOne(accountId: string, id: string, traces?: Traces): Promise<void> {
       if (!(await end(accountId, id))) throw new AppError('not_found', 404, 'There is no such session.')
+      await deps.note(owner(accountId, traces), ended(accountId, 'account.session_ended', { session_id: id }))
     },
 
     /** Ends a session if it is still there, as when its owner signs out. */
@@ -130,9 +135,21 @@ export function createSessions(deps: SessionsDeps) {
      * Ends every session and token of the account but those of one session. Throws unauthenticated (401), and ends
      * nothing, when that one has been ended meanwhile.
      */
-    endOthers: (accountId: string, except: OwnSession): Promise<void> => deps.revokeSubject(accountId, { except }),
+    endOthers,
+
+    /** The same by the owner's own wish, which is recorded. */
+    async endOthersAsWished(accountId: string, except: OwnSession, traces?: Traces): Promise<void> {
+      await endOthers(accountId, except)
+      await deps.note(owner(accountId, traces), ended(accountId, 'account.other_sessions_ended'))
+    },
 
     /** Ends every session and token of the account. */
     endAll: (accountId: string): Promise<void> => deps.revokeSubject(accountId),
   }
 }
+
+const ended = (accountId: string, action: AuditEvent['action'], after?: object): AuditEvent => ({
+  action,
+  target: { kind: 'account', id: accountId },
+  after,
+})

@@ -4,6 +4,7 @@ import { createAccountStore } from '../../src/accounts/account-store.ts'
 import { type Accounts, createAccounts } from '../../src/accounts/accounts.ts'
 import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { AppError } from '../../src/errors.ts'
+import { auditOf } from '../support/auditing.ts'
 import { type OpenStores, openStores } from '../support/open-stores.ts'
 
 const DAY_MS = 86_400_000
@@ -31,7 +32,7 @@ describe('the deletion of an account', () => {
     }
     const { db } = stores
     accounts = createAccounts({ db, store, hashes, policy: createPasswordPolicy(), revokeSubject, clock })
-    deletion = createAccountDeletion({ db, store, guardRemoval, revokeSubject, clock })
+    deletion = createAccountDeletion({ db, store, guardRemoval, audit: auditOf(db).record, revokeSubject, clock })
   })
   beforeEach(() => {
     revoked = []

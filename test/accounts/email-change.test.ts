@@ -15,6 +15,7 @@ import { createPasswordPolicy } from '../../src/accounts/password-policy.ts'
 import { createCodeStore } from '../../src/codes/code-store.ts'
 import { createOneTimeCodes } from '../../src/codes/one-time-code.ts'
 import { createLimits } from '../../src/limits/limits.ts'
+import { auditOf } from '../support/auditing.ts'
 import { createLetterbox, type Letterbox } from '../support/letterbox.ts'
 import { type OpenStores, openStores } from '../support/open-stores.ts'
 import { refusal } from '../support/refusal.ts'
@@ -60,6 +61,7 @@ for (const kind of ['redis', 'sql'] as const) {
         codes: createOneTimeCodes({ store: createCodeStore(ephemeral), limits, pepper }),
         limits,
         proveOwner: createProveOwner({ accounts, hashes: pool, limits }),
+        audit: auditOf(stores.db).record,
         enqueue: post.enqueue,
         send: post.send,
       })

@@ -11,6 +11,7 @@ import { createCodeStore } from '../../src/codes/code-store.ts'
 import { createOneTimeCodes } from '../../src/codes/one-time-code.ts'
 import { Unavailable } from '../../src/errors.ts'
 import { createLimits } from '../../src/limits/limits.ts'
+import { auditOf } from '../support/auditing.ts'
 import { createLetterbox, type Letterbox } from '../support/letterbox.ts'
 import { type OpenStores, openStores } from '../support/open-stores.ts'
 import { refusal } from '../support/refusal.ts'
@@ -58,6 +59,7 @@ describe('a password change', function () {
       policy: createPasswordPolicy(),
       hashes: pool,
       notice: createPasswordNotice({ accounts, enqueue: post.enqueue, send: post.send }),
+      audit: auditOf(stores.db).record,
       revokeOthers: async (...given) => void revoked.push(given),
       ...parts,
     })

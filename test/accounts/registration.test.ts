@@ -17,6 +17,7 @@ import { createCodeStore } from '../../src/codes/code-store.ts'
 import { createOneTimeCodes } from '../../src/codes/one-time-code.ts'
 import { createLimits } from '../../src/limits/limits.ts'
 import type { Ephemeral } from '../../src/storage/ephemeral.ts'
+import { auditOf } from '../support/auditing.ts'
 import { createLetterbox, type Letterbox } from '../support/letterbox.ts'
 import { noting } from '../support/noting.ts'
 import { type OpenStores, openStores } from '../support/open-stores.ts'
@@ -75,6 +76,7 @@ for (const kind of ['redis', 'sql'] as const) {
         limits: noting(calls, 'limits', limits),
         policy: createPasswordPolicy(),
         hashes: noting(calls, 'hashes', pool),
+        audit: auditOf(stores.db).record,
         enqueue: (executor, intent) => {
           calls.push('enqueue')
           return post.enqueue(executor, intent)

@@ -16,6 +16,7 @@ import {
   type PasswordResetDeps,
 } from '../../src/password-reset/password-reset.ts'
 import type { Ephemeral } from '../../src/storage/ephemeral.ts'
+import { auditOf } from '../support/auditing.ts'
 import { createLetterbox, type Letterbox } from '../support/letterbox.ts'
 import { noting } from '../support/noting.ts'
 import { type OpenStores, openStores } from '../support/open-stores.ts'
@@ -80,6 +81,7 @@ for (const kind of ['redis', 'sql'] as const) {
         policy: createPasswordPolicy(),
         hashes: noting(calls, 'hashes', pool),
         notice: createPasswordNotice({ accounts, enqueue: post.enqueue, send: post.send }),
+        audit: auditOf(stores.db).record,
         enqueue: (executor, intent) => {
           calls.push('enqueue')
           return post.enqueue(executor, intent)
