@@ -22,8 +22,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       check ((kind in ('account', 'client')) = (not_before_ms is not null))
     )`.execute(db)
   await sql`alter sequence revocations_seq owned by revocations.seq`.execute(db)
-  await sql`create unique index revocations_seq_key on revocations (seq)`.execute(db)
-  await sql`create index revocations_txid on revocations (txid)`.execute(db)
+  await sql`create index revocations_txid on revocations (txid, seq)`.execute(db)
   await sql`create index revocations_expiry on revocations (expires_at)`.execute(db)
   await sql`
     create index revocations_floor on revocations (not_before_ms) where not_before_ms is not null`.execute(db)

@@ -44,6 +44,7 @@ export function createClientMetadataCheck(deps: ClientMetadataCheckDeps): (clien
       cookieKeys: deps.keyring.cookieKeys,
       cookieNames: { session: 'session', interaction: 'interaction', resume: 'resume' },
       clock: systemClock,
+      signInClock: systemClock,
       resourceServers: createResourceServers(deps),
       findActiveAccount: never,
       authorizationClaims: never,

@@ -61,6 +61,8 @@ export interface EngineConfigurationDeps {
   cookieKeys: readonly string[]
   cookieNames: { session: string; interaction: string; resume: string }
   clock: Clock
+  /** By which sign-ins begin. */
+  signInClock: Clock
   refreshTokenTtlSeconds: number
   resourceServers: ResourceServers
   findActiveAccount(id: string): Promise<Account | undefined>
@@ -158,7 +160,7 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
     formats: {
       customizers: {
         jwt(ctx, token, jwt) {
-          Object.assign(jwt.payload, privateClaims(ctx, token, clock))
+          Object.assign(jwt.payload, privateClaims(ctx, token, deps.signInClock))
         },
       },
     },

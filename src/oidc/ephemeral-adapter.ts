@@ -174,7 +174,7 @@ export function createEphemeralAdapter(deps: EphemeralAdapterDeps): (model: stri
       if (!claims || (claims.gid !== undefined) !== ofAccount || (await revocation.denies(claims))) return undefined
       return accessTokenPayload(claims)
     },
-    destroy: (jti) => revocation.revokeToken(jti),
+    destroy: (jti) => revocation.revokeToken({ jti }),
     revokeByGrantId,
   })
 

@@ -17,6 +17,8 @@ export interface FastEndpointsDeps {
   /** The audience of a client that names no other. */
   ownAudience: string
   clock: Clock
+  /** By which sign-ins begin. */
+  signInClock: Clock
   authenticate: AuthenticatePlainly
   inspection: TokenInspection
   sign(claims: object): string
@@ -91,7 +93,7 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
       client_id: client.id,
       iss: deps.issuer,
       aud: client.audience ?? deps.ownAudience,
-      ims: clock.now(),
+      ims: deps.signInClock.now(),
     })
     const body = {
       access_token,

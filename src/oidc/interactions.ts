@@ -21,6 +21,7 @@ import { PASSWORD_ACR } from './configuration.ts'
 import { inOwnTerms } from './engine-errors.ts'
 import { clientOnPage } from './engine-pages.ts'
 import { CLAIMS_OF_SCOPES } from './scopes.ts'
+import type { SignInClock } from './sign-in-clock.ts'
 
 export interface InteractionsDeps {
   provider: Provider
@@ -31,6 +32,7 @@ export interface InteractionsDeps {
   /** Whether people can register by themselves. */
   mayRegister: boolean
   clock: Clock
+  signInClock: SignInClock
   authenticate(credentials: Credentials): Promise<Account>
   findActiveAccount(id: string): Promise<Account | undefined>
 }
@@ -58,7 +60,8 @@ export function mountInteractions(router: Router, deps: InteractionsDeps): void 
     const step = await loadStep(ctx)
     const { login = '', password = '', csrf: presented } = await readForm(ctx)
     csrf.check(ctx, bindingOf(step), presented)
-    const at = clock.now() // before the password is looked at: one changed meanwhile ends this sign-in
+    await deps.signInClock.catchUp()
+    const at = deps.signInClock.now() // before the password is looked at: one changed meanwhile ends this sign-in
     try {
       const from = remoteAddress(ctx)
       const { clientId } = step.client

@@ -29,6 +29,7 @@ import { FIRST_PARTY } from './client-adapter.ts'
 import { PASSWORD_ACR } from './configuration.ts'
 import { inEngineTerms } from './engine-errors.ts'
 import { isOidcScope } from './scopes.ts'
+import type { SignInClock } from './sign-in-clock.ts'
 import { noteSignIn } from './sign-in-lineage.ts'
 
 export const PASSWORD_GRANT = 'password'
@@ -44,6 +45,7 @@ type Context = TokenEndpointGrantContext<PasswordParameters>
 export interface PasswordGrantDeps {
   provider: Provider
   clock: Clock
+  signInClock: SignInClock
   authenticate(credentials: Credentials): Promise<Account>
   device: Pick<DeviceCookie, 'read'>
 }
@@ -55,7 +57,7 @@ export function registerPasswordGrant(deps: PasswordGrantDeps): void {
   const handler = async (ctx: Context): Promise<void> => {
     const { client } = ctx.oidc
     refuseUnlessFirstParty(client)
-    noteSignIn(ctx, clock)
+    await noteSignIn(ctx, deps.signInClock)
     const dpop = await validateDpop(provider, ctx)
     if (client.dpopBoundAccessTokens && !dpop) throw new errors.InvalidGrant('a DPoP proof is required')
     const target = await resolveTarget(ctx)

@@ -23,6 +23,7 @@ import { createRefreshRotation } from './refresh-rotation.ts'
 import { createResourceServers } from './resource-servers.ts'
 import type { Revocation } from './revocation.ts'
 import { createSessionRegister } from './session-register.ts'
+import type { SignInClock } from './sign-in-clock.ts'
 import { carryLineage } from './sign-in-lineage.ts'
 import { createTokenEndpoints } from './token-endpoints.ts'
 import { CLOCK_TOLERANCE_SECONDS, createTokenFormats } from './token-formats.ts'
@@ -37,6 +38,7 @@ export interface ProviderDeps
   ephemeral: Ephemeral
   revocation: Revocation
   clock: Clock
+  signInClock: SignInClock
   findClient(id: string): Promise<Client | undefined>
   matchesSecret(client: Client, presented: string): boolean
   findActiveAccount(id: string): Promise<Account | undefined>
@@ -52,7 +54,7 @@ export interface ProviderDeps
 }
 
 export function buildProvider(deps: ProviderDeps) {
-  const { issuer, keyring, ephemeral, revocation, clock } = deps
+  const { issuer, keyring, ephemeral, revocation, clock, signInClock } = deps
   const tokens = createTokenFormats({ issuer, keyring, clock })
   const resourceServers = createResourceServers(deps)
   const rotation = createRefreshRotation({
@@ -61,7 +63,7 @@ export function buildProvider(deps: ProviderDeps) {
     settledCodeSeconds: longestLives(deps).accessTokenSeconds + 60,
     onReuse: deps.onRefreshReuse,
   })
-  const register = createSessionRegister({ clock, remember: deps.rememberSession })
+  const register = createSessionRegister({ clock: signInClock, remember: deps.rememberSession })
   const clientAdapter = createClientAdapter(deps.findClient)
   const ephemeralAdapter = createEphemeralAdapter({
     ephemeral,
@@ -84,11 +86,11 @@ export function buildProvider(deps: ProviderDeps) {
   )
   nameIdsAfterTheirGrant(provider)
   signRefreshTokens(provider)
-  carryLineage(provider, clock)
+  carryLineage(provider, signInClock)
   compareSecretDigests(provider)
   endSessionBoundTokens(provider)
   acceptOnce(provider)
-  registerPasswordGrant({ provider, clock, authenticate: deps.authenticate, device: deps.device })
+  registerPasswordGrant({ provider, clock, signInClock, authenticate: deps.authenticate, device: deps.device })
   const inspection = createTokenInspection({ issuer, tokens, rotation, revocation })
   const tokenEndpoints = createTokenEndpoints({ provider, inspection, rotation, register })
 
@@ -126,7 +128,7 @@ export function buildProvider(deps: ProviderDeps) {
         client_id: clientId,
         iat,
         exp,
-        ims: this.signedInAtMs ?? clock.now(),
+        ims: this.signedInAtMs ?? signInClock.now(),
       })
       return { value, payload }
     }

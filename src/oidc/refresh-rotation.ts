@@ -93,6 +93,7 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
         throw new errors.InvalidGrant('refresh token already used')
       }
       if (rotation.outcome === 'reuse') {
+        await revocation.revokeReused(keys.grantId)
         deps.onReuse({ grantId: keys.grantId, clientId: ctx.oidc.client?.clientId })
         throw new errors.InvalidGrant('refresh token already used')
       }
@@ -146,16 +147,18 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
     async find(claims: RefreshTokenClaims, options: { refreshing: boolean }): Promise<AdapterPayload | undefined> {
       const keys = familyKeys(claims.jti)
       if (!keys) return undefined
-      const marks = marksOf({
+      const token = {
         grantId: keys.grantId,
         sessionUid: undefined, // known only with the family; the engine looks the session itself up
         subject: claims.sub,
         clientId: claims.client_id,
         issuedAtMs: claims.ims,
-      })
+      }
+      const marks = marksOf(token)
       const found = await ephemeral.readFamily(keys.family, marks.keys)
       const live = decodeRecord<AdapterPayload>(found.family?.data)
       if (!found.family || !live || marks.isDead(found.marks, live.sessionUid)) return undefined
+      if (revocation.remembers(token, live.sessionUid)) return undefined
       const digest = digestOf(claims.jti)
       if (digest === found.family.current) return live
       const mayBeRetry = options.refreshing && digest === found.family.previous

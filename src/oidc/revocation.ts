@@ -1,32 +1,39 @@
 /**
- * Deny marks: what makes a signed token die before its time. A mark names a token, a grant or a session; a not-before
- * floor names a subject or a client and kills everything that stems from a sign-in up to an instant, except one session
- * where somebody ends all the others. Marks are written here and read with
- * every look at a token, in one round trip.
+ * Revocation: what makes a signed token die before its time. A token, a grant or a session is dead by its name; a
+ * not-before floor of an account or a client kills everything that stems from a sign-in up to an instant, except one
+ * session where somebody ends all the others.
+ *
+ * Every revocation is written to the durable store first, then as a mark beside the tokens' own records, then told to all
+ * processes. Whoever gets an error may repeat the call; the revocation may be in force already. A token is looked up in
+ * memory while that is known to be complete (revocation-feed.ts), else by its marks in one round trip, and by the durable
+ * store when the marks may have been lost.
  */
 import type { AdapterPayload } from 'oidc-provider'
-import type { Clock } from '../clock.ts'
-import { AppError, Unavailable } from '../errors.ts'
+import { type Clock, epochSeconds } from '../clock.ts'
+import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
-import {
-  accountFloorKey,
-  clientFloorKey,
-  deniedGrantKey,
-  deniedSessionKey,
-  deniedTokenKey,
-  grantKeys,
-} from './ephemeral-keys.ts'
+import { type Journal, SEAL_KEY } from '../storage/journal.ts'
+import type { Database } from '../storage/tables.ts'
+import { accountFloorKey, deniedSessionKey, grantKeys } from './ephemeral-keys.ts'
+import { encodeRevoked, kills, markKeyOf, markOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
+import type { RevocationFeed } from './revocation-feed.ts'
+import type { RevocationFloorStore, Wish } from './revocation-floor-store.ts'
 import type { Lineage } from './sign-in-lineage.ts'
 import type { AccessTokenClaims } from './token-formats.ts'
 
 /** Marks outlive what they kill by this much. */
 const LEEWAY_SECONDS = 60
-const RAISE_ATTEMPTS = 50
 
 export interface RevocationDeps {
+  db: Database
+  store: RevocationFloorStore
   ephemeral: Ephemeral
+  journal: Journal
+  feed: RevocationFeed
+  /** Writes one wish to the durable store; undefined when it was refused. */
+  write(wish: Wish): Promise<Revoked | undefined>
   clock: Clock
   /** The longest life of an access token, over all clients. */
   accessTokenSeconds: number
@@ -45,122 +52,205 @@ export interface TokenMarks {
   issuedAtMs: number
 }
 
+const originOf = ({ grantId, sessionUid, subject, clientId, issuedAtMs }: TokenMarks): Origin => ({
+  grantId,
+  sessionUid,
+  subject,
+  clientId,
+  sinceMs: issuedAtMs,
+  sessionIds: [
+    ...(grantId === undefined ? [] : [grantSessionId(grantId)]),
+    ...(sessionUid === undefined ? [] : [browserSessionId(sessionUid)]),
+  ],
+})
+
 /** The mark keys that can kill such a token, and the rule that reads their values. */
 export function marksOf(token: TokenMarks): {
   keys: string[]
   /** `sessionUid` where it became known only with the values. */
   isDead(values: readonly (string | undefined)[], sessionUid?: string): boolean
 } {
-  const floors = [accountFloorKey(token.subject), clientFloorKey(token.clientId)]
-  const marks = [
-    ...(token.grantId === undefined ? [] : [deniedGrantKey(token.grantId)]),
-    ...(token.sessionUid === undefined ? [] : [deniedSessionKey(token.sessionUid)]),
-  ]
+  const names = namesOf(originOf(token))
   return {
-    keys: [...floors, ...marks],
-    isDead(values, sessionUid = token.sessionUid) {
-      const ids = [
-        ...(token.grantId === undefined ? [] : [grantSessionId(token.grantId)]),
-        ...(sessionUid === undefined ? [] : [browserSessionId(sessionUid)]),
-      ]
-      const isBelowFloor = values.slice(0, floors.length).some((floor) => isBelow(floor, token.issuedAtMs, ids))
-      return isBelowFloor || values.slice(floors.length).some((mark) => mark !== undefined)
+    keys: names.map(markKeyOf),
+    isDead: (values, sessionUid = token.sessionUid) => {
+      const origin = originOf({ ...token, sessionUid })
+      return names.some(({ kind }, place) => isDeadBy(kind, values[place], origin))
     },
   }
 }
 
-const instantOf = (floor: string | undefined): number => Number(floor?.split(' ')[0] ?? 0)
-
-/** A floor as it is stored: its instant, and the session it spares. */
-const floorAt = (ms: number, except: string | undefined): string => (except === undefined ? `${ms}` : `${ms} ${except}`)
+const isDeadBy = (kind: Revoked['kind'], mark: string | undefined, { sinceMs, sessionIds }: Origin): boolean =>
+  kind === 'account' || kind === 'client' ? isBelow(mark, sinceMs, sessionIds) : mark !== undefined
 
 /** Whether what stems from a sign-in at `sinceMs`, known by these session ids, lies below a stored floor. */
 export function isBelow(floor: string | undefined, sinceMs: number, ids: readonly string[]): boolean {
   if (floor === undefined) return false
-  const [, spared] = floor.split(' ')
-  return sinceMs <= instantOf(floor) && (spared === undefined || !ids.includes(spared))
+  const [instant, spared = NOBODY] = floor.split(' ')
+  return sinceMs <= Number(instant) && !ids.includes(spared)
 }
+
+/** In the place of the session that a floor spares. No session id has this form. */
+const NOBODY = '-'
 
 export type Revocation = ReturnType<typeof createRevocation>
 
 export function createRevocation(deps: RevocationDeps) {
-  const { ephemeral, clock } = deps
+  const { db, store, ephemeral, journal, feed, clock } = deps
   const tokenLife = deps.accessTokenSeconds + LEEWAY_SECONDS
   const floorLife = deps.grantSeconds + LEEWAY_SECONDS
-  /**
-   * A floor is never lowered, and spares only who is not below it already: a session that is being ended cannot save
-   * itself by ending the others at the same time.
-   */
-  const raiseFloor = async (key: string, except?: OwnSession): Promise<void> => {
-    for (let attempt = 0; attempt < RAISE_ATTEMPTS; attempt += 1) {
-      const [current] = await ephemeral.get([key])
-      if (except && isBelow(current, except.signedInAtMs, [except.id])) throw ended()
-      const raised = floorAt(Math.max(clock.now(), instantOf(current)), except?.id)
-      if (await ephemeral.swap(key, current, raised, { ttlSeconds: floorLife })) return
+  /** What could not be finished, and is tried again by tellUntold. */
+  const untold = new Set<Revoked>()
+  const reused = new Set<string>()
+
+  interface Besides {
+    /** Done together with telling the others. */
+    work?: () => Promise<unknown>
+    /** How long the mark is needed, where that is longer than tokens live. */
+    markSeconds?: number
+  }
+
+  async function revoke(wish: Wish, { work, markSeconds = 0 }: Besides = {}): Promise<void> {
+    const revoked = await deps.write(wish)
+    if (!revoked) throw ended()
+    feed.learn(revoked)
+    await Promise.all([tell(revoked, markSeconds), work?.()])
+  }
+
+  async function tell(revoked: Revoked, markSeconds = 0): Promise<void> {
+    const mark = markOf(revoked, clock.now())
+    try {
+      await journal.write([{ ...mark, ttlSeconds: Math.max(mark.ttlSeconds, markSeconds) }], [encodeRevoked(revoked)])
+      untold.delete(revoked)
+    } catch (error) {
+      if (untold.size < MAX_UNFINISHED) untold.add(revoked)
+      throw error
     }
-    throw new Unavailable('a not-before floor that many are raising')
+  }
+
+  const revokeGrant = (grantId: string): Promise<void> =>
+    revoke(
+      { kind: 'grant', id: grantId, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife },
+      { work: () => ephemeral.revokeGrant(grantKeys(grantId, tokenLife)) },
+    )
+
+  const raiseFloor = (kind: 'account' | 'client', id: string, except?: OwnSession): Promise<void> =>
+    revoke({
+      kind,
+      id,
+      notBeforeMs: clock.now(),
+      sparing: except && { sessionId: except.id, signedInAtMs: except.signedInAtMs },
+      tokensLiveSeconds: tokenLife,
+      liveSeconds: floorLife,
+    })
+
+  /** Whether something of this origin has been revoked. No round trip while memory is complete, else one. */
+  async function isRevoked(origin: Origin): Promise<boolean> {
+    feed.start()
+    if (feed.set.denies(origin)) return true
+    if (feed.isFresh()) return false
+    const names = namesOf(origin)
+    const [seal, ...marks] = await ephemeral.get([SEAL_KEY, ...names.map(markKeyOf)])
+    if (names.some(({ kind }, place) => isDeadBy(kind, marks[place], origin))) return true
+    if (!feed.marksMayBeLost || seal !== undefined) return false
+    return (await store.find(db, names)).some((revoked) => kills(revoked, origin))
   }
 
   return {
     /** The keys of a grant for the store's own revoking verbs. */
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
 
-    /** Whether a genuine access token has been revoked. One round trip. */
-    async denies(claims: AccessTokenClaims): Promise<boolean> {
-      const marks = marksOf({
-        grantId: claims.gid,
-        sessionUid: claims.suid,
-        subject: claims.sub,
-        clientId: claims.client_id,
-        issuedAtMs: claims.ims,
-      })
-      const [own, ...values] = await ephemeral.get([deniedTokenKey(claims.jti), ...marks.keys])
-      return own !== undefined || marks.isDead(values)
-    },
+    /** Whether a genuine access token has been revoked. No round trip while memory is complete, else one. */
+    denies: (claims: AccessTokenClaims): Promise<boolean> =>
+      isRevoked({
+        ...originOf({
+          grantId: claims.gid,
+          sessionUid: claims.suid,
+          subject: claims.sub,
+          clientId: claims.client_id,
+          issuedAtMs: claims.ims,
+        }),
+        tokenId: claims.jti,
+      }),
+
+    /**
+     * What this process knows to be dead; another may know more. `sessionUid` is a session that may be spared by a floor,
+     * but whose end does not end the token. No round trip.
+     */
+    remembers: (token: TokenMarks, sessionUid: string | undefined): boolean =>
+      feed.set.denies({ ...originOf({ ...token, sessionUid }), sessionUid: token.sessionUid }),
 
     /** Whether a stored browser session has been ended. One round trip, none before somebody has signed in. */
     async deniesSession(session: AdapterPayload & Lineage): Promise<boolean> {
       const { uid, accountId, signedInAtMs = 0 } = session
       if (!uid || !accountId) return false
+      const sessionIds = [browserSessionId(uid)]
+      if (feed.set.denies({ sessionUid: uid, subject: accountId, sinceMs: signedInAtMs, sessionIds })) return true
       const [floor, mark] = await ephemeral.get([accountFloorKey(accountId), deniedSessionKey(uid)])
-      return mark !== undefined || isBelow(floor, signedInAtMs, [browserSessionId(uid)])
+      return mark !== undefined || isBelow(floor, signedInAtMs, sessionIds)
     },
 
-    /** Whether the sign-in behind a stored code has been ended. One round trip. */
-    async deniesCode(code: AdapterPayload & Lineage): Promise<boolean> {
+    /** Whether the sign-in behind a stored code has been ended. No round trip while memory is complete, else one. */
+    deniesCode(code: AdapterPayload & Lineage): Promise<boolean> {
       const { accountId = '', clientId = '', grantId, sessionUid, signedInAtMs = 0 } = code
-      const marks = marksOf({ subject: accountId, clientId, grantId, sessionUid, issuedAtMs: signedInAtMs })
-      return marks.isDead(await ephemeral.get(marks.keys))
+      return isRevoked(originOf({ subject: accountId, clientId, grantId, sessionUid, issuedAtMs: signedInAtMs }))
     },
 
-    /** Kills one access token. RFC 7009 section 2.1. */
-    async revokeToken(jti: string): Promise<void> {
-      await ephemeral.put(deniedTokenKey(jti), '1', { ttlSeconds: tokenLife })
+    /** Kills one access token. RFC 7009 section 2.1. Throws Unavailable (503). */
+    async revokeToken({ jti, exp }: { jti: string; exp?: number }): Promise<void> {
+      const leftSeconds = exp === undefined ? deps.accessTokenSeconds : exp - epochSeconds(clock)
+      const seconds = Math.min(Math.max(0, leftSeconds), deps.accessTokenSeconds) + LEEWAY_SECONDS
+      await revoke({ kind: 'token', id: jti, tokensLiveSeconds: seconds, liveSeconds: seconds })
     },
 
-    /** Kills a grant: its codes, its refresh token families and its access tokens, in one step. Idempotent. */
-    async revokeGrant(grantId: string): Promise<void> {
-      await ephemeral.revokeGrant(grantKeys(grantId, tokenLife))
+    /**
+     * Kills a grant: its codes, its refresh token families and its access tokens, in one step. Idempotent.
+     * Throws Unavailable (503).
+     */
+    revokeGrant,
+
+    /** Tells everybody of a grant that the store itself has revoked, because one of its refresh tokens was used again. */
+    async revokeReused(grantId: string): Promise<void> {
+      try {
+        await revokeGrant(grantId)
+      } catch (error) {
+        // Nobody can repeat this: the tokens that would show it again are gone.
+        if (reused.size < MAX_UNFINISHED) reused.add(grantId)
+        throw error
+      }
     },
 
     /**
      * Kills a browser session and what lives only as long as it. The mark lasts as long as the session might: a request
-     * that was on its way may save it once more.
+     * that was on its way may save it once more. Throws Unavailable (503).
      */
-    async revokeSession(uid: string): Promise<void> {
-      await ephemeral.put(deniedSessionKey(uid), '1', { ttlSeconds: deps.sessionSeconds + LEEWAY_SECONDS })
-    },
+    revokeSession: (uid: string): Promise<void> =>
+      revoke(
+        { kind: 'session', id: uid, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife },
+        { markSeconds: deps.sessionSeconds + LEEWAY_SECONDS },
+      ),
 
     /**
      * Kills everything that stems from sign-ins of a subject until now; `except` is the one session to spare, and when it
-     * has been ended meanwhile nothing is done: unauthenticated (401).
+     * has been ended meanwhile nothing is done: unauthenticated (401). Throws Unavailable (503).
      */
     revokeSubject: (subject: string, { except }: { except?: OwnSession } = {}): Promise<void> =>
-      raiseFloor(accountFloorKey(subject), except),
+      raiseFloor('account', subject, except),
 
-    /** Kills everything issued to a client until now. */
-    revokeClient: (clientId: string): Promise<void> => raiseFloor(clientFloorKey(clientId)),
+    /** Kills everything issued to a client until now. Throws Unavailable (503). */
+    revokeClient: (clientId: string): Promise<void> => raiseFloor('client', clientId),
+
+    /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
+    async finish(): Promise<void> {
+      for (const revoked of untold) await tell(revoked)
+      for (const grantId of reused) {
+        await revokeGrant(grantId)
+        reused.delete(grantId)
+      }
+    },
   }
 }
+
+const MAX_UNFINISHED = 10_000
 
 const ended = () => new AppError('unauthenticated', 401, 'This session has ended. Sign in again.')

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts'
 import { remoteAddress } from '../http/remote-address.ts'
 import type { SignedInFrom } from '../sessions/session.ts'
 import { payloadMembersOf, tokenPrototypeOf } from './engine-internals.ts'
+import type { SignInClock } from './sign-in-clock.ts'
 
 /** What our models carry besides the engine's own members. */
 export interface Lineage {
@@ -22,8 +23,9 @@ const ownLineage = (model: object | undefined): Lineage => model ?? {}
 
 const instants = new WeakMap<object, number>()
 
-/** To be called before the credentials of a request are looked at. */
-export function noteSignIn(ctx: object, clock: Clock): void {
+/** To be called before the credentials of a request are looked at. Throws Unavailable (503). */
+export async function noteSignIn(ctx: object, clock: SignInClock): Promise<void> {
+  await clock.catchUp()
   instants.set(ctx, clock.now())
 }
 

@@ -55,7 +55,7 @@ export function createTokenInspection({ issuer, tokens, rotation, revocation }: 
      */
     async revoke({ clientId }: Pick<Inspector, 'clientId'>, value: string): Promise<void> {
       const access = await tokens.verifyAccessToken(value)
-      if (access?.client_id === clientId) return revocation.revokeToken(access.jti)
+      if (access?.client_id === clientId) return revocation.revokeToken(access)
       const refresh = access ? undefined : await tokens.verifyRefreshToken(value)
       const keys = refresh?.client_id === clientId ? familyKeys(refresh.jti) : undefined
       if (keys) await revocation.revokeGrant(keys.grantId)

@@ -44,7 +44,7 @@ describe('F02: Redis is killed', function () {
     const revoked = await flow.tokens()
     expect((await flow.revoke(revoked.refresh_token)).status).to.equal(200)
     process.kill(await pidOfRedis(), 'SIGKILL')
-    expectUnavailable(await flow.introspect(rotated[0]?.access_token ?? ''), 'while it is gone')
+    expectUnavailable(await flow.introspect(rotated[0]?.refresh_token ?? ''), 'while it is gone')
     await restart()
     await untilWell(() => flow.userinfo(rotated[0]?.access_token ?? ''))
     for (const tokens of rotated) {

@@ -26,6 +26,8 @@ export async function preparedProbes(flow: CodeFlow) {
   const tokens = tokensOf(await flow.redeem(await flow.authorize(agent)))
   const unredeemed = await flow.authorize(agent)
   const unused = tokensOf(await flow.redeem(await flow.authorize(agent)))
+  // A revocation that is answered with 503 may be in force.
+  const doomed = tokensOf(await flow.redeem(await flow.authorize(flow.newAgent())))
   const waiting = flow.newAgent()
   const signInPage = await waiting.open(flow.requestOf().url)
   const asBrowser = (url: string, { cookies } = agent) => {
@@ -47,8 +49,8 @@ export async function preparedProbes(flow: CodeFlow) {
         flow.post('/oauth2/token', { grant_type: 'password', username: 'anna', password: PASSWORD, scope: 'openid' }),
       'introspecting an access token': () => flow.introspect(tokens.access_token),
       'introspecting a refresh token': () => flow.introspect(tokens.refresh_token),
-      'revoking an access token': () => flow.revoke(tokens.access_token),
-      'revoking a refresh token': () => flow.revoke(tokens.refresh_token),
+      'revoking an access token': () => flow.revoke(doomed.access_token),
+      'revoking a refresh token': () => flow.revoke(doomed.refresh_token),
       userinfo: () => flow.userinfo(tokens.access_token),
       'pushing a request': () => {
         const { searchParams } = new URL(flow.requestOf().url)

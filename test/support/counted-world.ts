@@ -13,6 +13,8 @@ import { openKeyring } from '../../src/oidc/keystore.ts'
 import { createLocalAnnouncements } from '../../src/storage/announcements.ts'
 import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
 import { createSqlEphemeral } from '../../src/storage/ephemeral-sql.ts'
+import { createRedisJournal } from '../../src/storage/journal-redis.ts'
+import { createSqlJournal } from '../../src/storage/journal-sql.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis } from '../../src/storage/redis.ts'
 import { freshDatabase, freshRedisPrefix, redisUrl, temporaryDirectory } from './database.ts'
@@ -47,21 +49,23 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
   const counts: Counts = { redis: 0, sql: 0 }
   const database = await openPostgres(fresh.url, { onQuery: () => counts.sql++ })
   const redis = await openRedis(redisUrl(), { onCommand: ({ isRoundTrip }) => (counts.redis += Number(isRoundTrip)) })
+  const prefix = freshRedisPrefix()
+  const journal = ephemeral === 'redis' ? createRedisJournal(redis, { prefix }) : createSqlJournal(database)
   const stores: Stores = {
     database,
-    ephemeral:
-      ephemeral === 'redis'
-        ? createRedisEphemeral(redis, { prefix: freshRedisPrefix() })
-        : createSqlEphemeral(database),
+    ephemeral: ephemeral === 'redis' ? createRedisEphemeral(redis, { prefix }) : createSqlEphemeral(database),
+    journal,
     announcements: createLocalAnnouncements(),
     names: { database: '', ephemeral: '' },
     async close() {
+      journal.close()
       redis.disconnect()
       await database.close()
     },
   }
   const keyring = await openKeyring({ dir: keysDir, production: false, secrets: config })
   const core = composeCore({ config, stores, keyring })
+  core.revocationFeed.start()
   const logger = createLogger({ level: config.logLevel })
   const parts = composeWeb({ config, stores, core, keyring, logger, isDraining: () => false })
   let fastAnswers = 0
@@ -89,6 +93,7 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
     fastAnswers: () => fastAnswers,
     /** What a piece of work costs in round trips; and what it answers. */
     async counting<T>(work: () => Promise<T>): Promise<{ answer: T; counts: Counts }> {
+      await core.revocationFeed.untilFresh()
       const before = { ...counts }
       const answer = await work()
       return { answer, counts: { redis: counts.redis - before.redis, sql: counts.sql - before.sql } }

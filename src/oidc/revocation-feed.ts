@@ -1,0 +1,203 @@
+/**
+ * Brings every revocation of every process into this one's memory: all in force from the durable store at first, then
+ * what the journal says, entry by entry. Memory may be believed while the journal has proved within the last second that
+ * nothing is missing; whoever asks at another time has to ask a store. After every gap (a lost connection, a pause of
+ * this process, a flushed Redis) the durable store is read again before memory is believed.
+ *
+ * Memory only ever says that something is dead, so it may always be believed about that.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
+import type { Follower, Journal } from '../storage/journal.ts'
+import type { Database } from '../storage/tables.ts'
+import { decodeRevoked, markOf, type Revoked } from './revocation-entry.ts'
+import type { Place, RevocationFloorStore } from './revocation-floor-store.ts'
+import { createRevocationSet } from './revocation-set.ts'
+
+/** A revocation that was answered this long ago is refused by every process. */
+const BELIEVED_MS = 1_000
+/** An answer is believed as of the question, so two waits in a row must fit. */
+const WAIT_MS = 400
+const ENTRIES_AT_ONCE = 1_000
+const ROWS_AT_ONCE = 5_000
+const MARKS_AT_ONCE = 500
+const RETRY_MS = 200
+/** A successor of a lost Redis may lack the last of what its predecessor had been told. */
+const REWRITTEN_MS = 5 * 60_000
+
+export interface RevocationFeedDeps {
+  db: Database
+  store: RevocationFloorStore
+  journal: Journal
+  clock: Clock
+  onFault?: ((error: unknown) => void) | undefined
+}
+
+/** Told of what was not known before. */
+export type RevocationListener = (revoked: Revoked) => void
+
+export type RevocationFeed = ReturnType<typeof createRevocationFeed>
+
+export function createRevocationFeed({ db, store, journal, clock, onFault }: RevocationFeedDeps) {
+  const set = createRevocationSet()
+  const listeners = new Set<RevocationListener>()
+  /** Every transaction before this one is known. */
+  let horizon: string | undefined
+  let provenAt = Number.NEGATIVE_INFINITY
+  /** How far the database's clock is ahead of ours. */
+  let skewMs = 0
+  let follower: Follower | undefined
+  let reading: Promise<void> | undefined
+  let nextReading: Promise<void> | undefined
+
+  function learn(revoked: Revoked): void {
+    if (!set.learn(revoked)) return
+    for (const listener of listeners) listener(revoked)
+  }
+
+  /** Reads what the durable store has and this process may not. Whoever asks gets a reading that began after that. */
+  function catchUp(): Promise<void> {
+    if (!reading) {
+      reading = readFloor().finally(() => {
+        reading = undefined
+      })
+      return reading
+    }
+    const begin = () => {
+      nextReading = undefined
+      return catchUp()
+    }
+    nextReading ??= reading.then(begin, begin)
+    return nextReading
+  }
+
+  async function readFloor(): Promise<void> {
+    let place: Place | undefined = { txid: horizon ?? '0', seq: 0 }
+    let next: string | undefined
+    while (place) {
+      const page = await store.pageBehind(db, place, ROWS_AT_ONCE)
+      skewMs = page.nowMs - clock.now()
+      // What was written while we read is behind the horizon of the first page.
+      next ??= page.horizon
+      for (const revoked of page.revoked) learn(revoked)
+      place = page.revoked.length === ROWS_AT_ONCE ? page.last : undefined
+    }
+    horizon = next
+    set.forget(clock.now())
+  }
+
+  async function follow(following: Follower): Promise<void> {
+    let isFirst = true
+    while (!following.isClosed()) {
+      try {
+        await followUntilLost(following)
+      } catch (error) {
+        if (following.isClosed()) return
+        if (!isFirst) onFault?.(error)
+      }
+      isFirst = false
+      provenAt = Number.NEGATIVE_INFINITY
+      await delay(RETRY_MS)
+    }
+  }
+
+  async function followUntilLost(following: Follower): Promise<void> {
+    // Before the floor is read: whatever comes behind it is either there already or in the journal.
+    let position = await following.end()
+    await catchUp()
+    await rewriteMarks(clock.now() - REWRITTEN_MS)
+    for (;;) {
+      const askedAt = performance.now()
+      const {
+        entries,
+        position: next,
+        isSealed,
+      } = await following.read(position, {
+        limit: ENTRIES_AT_ONCE,
+        waitMs: WAIT_MS,
+      })
+      for (const entry of entries) learnEntry(entry)
+      position = next
+      set.forget(clock.now())
+      if (!isSealed) await restore(following)
+      // Whoever was away for so long may find that older entries have been dropped.
+      else if (askedAt - provenAt > BELIEVED_MS && provenAt > 0) await catchUp()
+      if (entries.length < ENTRIES_AT_ONCE) provenAt = askedAt
+    }
+  }
+
+  function learnEntry(text: string): void {
+    const revoked = decodeRevoked(text)
+    if (revoked) learn(revoked)
+  }
+
+  /** After a flush every mark is written again before anybody may believe that there are no others. */
+  async function restore(following: Follower): Promise<void> {
+    await catchUp()
+    await rewriteMarks(0)
+    await following.seal()
+  }
+
+  async function rewriteMarks(writtenSinceMs: number): Promise<void> {
+    let marks = []
+    for (const revoked of set.values()) {
+      if (revoked.writtenAtMs < writtenSinceMs) continue
+      marks.push(markOf(revoked, clock.now()))
+      if (marks.length < MARKS_AT_ONCE) continue
+      await journal.write(marks, [])
+      marks = []
+    }
+    await journal.write(marks, [])
+  }
+
+  const isFresh = (): boolean => performance.now() - provenAt < BELIEVED_MS
+
+  return {
+    set,
+    learn,
+    catchUp,
+    isFresh,
+
+    /** Whether marks may be lost, so that their absence says nothing without the seal. */
+    marksMayBeLost: journal.follow !== undefined,
+
+    /** Begins to follow; once. Without a journal to follow, memory is never believed to be complete. */
+    start(): void {
+      if (follower || !journal.follow) return
+      follower = journal.follow({
+        onLost() {
+          provenAt = Number.NEGATIVE_INFINITY
+        },
+      })
+      follow(follower).catch((error) => onFault?.(error))
+    },
+
+    /** Resolves when memory may be believed; at once where there is nothing to follow. */
+    async untilFresh(): Promise<void> {
+      while (follower && !follower.isClosed() && !isFresh()) await delay(5)
+    },
+
+    skewMs: () => skewMs,
+
+    /** For whoever cannot wait until memory is complete. One round trip. */
+    async readHighestFloor(): Promise<void> {
+      const { floorMs, nowMs } = await store.highestFloor(db)
+      skewMs = nowMs - clock.now()
+      set.noteFloor(floorMs)
+    },
+
+    /** The transaction before which everything is known; undefined before the first reading. */
+    horizon: (): string | undefined => horizon,
+
+    /** Tells a listener from now on of everything new. Answers how to stop. */
+    listen(listener: RevocationListener): () => void {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+
+    close(): void {
+      follower?.close()
+      provenAt = Number.NEGATIVE_INFINITY
+    },
+  }
+}
