@@ -30,7 +30,7 @@ export interface PermissionPatch {
 export type Permissions = ReturnType<typeof createPermissions>
 
 export function createPermissions({ db, changeBy, permissions, resources }: PermissionsDeps) {
-  const create = (by: By, input: PermissionInput): Promise<Permission> => {
+  const create = async (by: By, input: PermissionInput): Promise<Permission> => {
     checkKeyAndDescription(input)
     return changeBy(by, async (change) => {
       const { key, description = '', resource = null } = input

@@ -22,7 +22,7 @@ export type ResourcePatch = Omit<ResourceInput, 'key'>
 export type Resources = ReturnType<typeof createResources>
 
 export function createResources({ db, changeBy, resources }: ResourcesDeps) {
-  const create = (by: By, input: ResourceInput): Promise<Resource> => {
+  const create = async (by: By, input: ResourceInput): Promise<Resource> => {
     checkResource(input)
     return changeBy(by, async (change) => {
       const { key, description = '', audience = null, permissionsClaim = false } = input

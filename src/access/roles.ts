@@ -32,7 +32,7 @@ export interface Linked<T> {
 export type Roles = ReturnType<typeof createRoles>
 
 export function createRoles({ db, changeBy, roles, graph, permissions }: RolesDeps) {
-  const create = (by: By, input: { key: string; description?: string }): Promise<Role> => {
+  const create = async (by: By, input: { key: string; description?: string }): Promise<Role> => {
     checkKeyAndDescription(input)
     return changeBy(by, async (change) => {
       const { key, description = '' } = input
