@@ -15,6 +15,8 @@ export interface AppParts {
   errors: Middleware
   pinnedHost: Middleware
   securityHeaders: Middleware
+  /** Lets pages of other origins in, and answers their preflights. */
+  cors: Middleware
   /** Adds its routes to the router; one per room. */
   mounts: readonly ((router: Router) => void)[]
   /** What stands directly in front of the engine. */
@@ -33,6 +35,7 @@ export function assembleApp(parts: AppParts): RequestListener {
   app.use(parts.errors)
   app.use(parts.pinnedHost)
   app.use(parts.securityHeaders)
+  app.use(parts.cors)
   app.use(router.routes())
   for (const seam of parts.engineSeams) app.use(seam)
   const chain: RequestListener = app.callback()

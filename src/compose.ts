@@ -64,6 +64,7 @@ import { createApi } from './http/api.ts'
 import { loadAssets, mountAssets } from './http/assets.ts'
 import { createAuthenticate } from './http/authenticate.ts'
 import { createCookies } from './http/cookies.ts'
+import { createCors } from './http/cors.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createDeviceCookie } from './http/device-cookie.ts'
 import { createDispatcher, type FastHandler } from './http/dispatcher.ts'
@@ -645,6 +646,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     errors: createErrorHandler({ logger, render }),
     pinnedHost: createPinnedHost({ issuer }),
     securityHeaders: createSecurityHeaders({ issuer }),
+    cors: createCors({ issuer, mayCallFrom: core.clients.isOwnOrigin }),
     /** The declared routes, and the document that describes them. */
     routes: api.routes,
     describe,

@@ -1,6 +1,6 @@
 /** The clients table. */
 import type { Insertable, Selectable } from 'kysely'
-import { CompiledQuery } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import type { ClientsTable, Executor } from '../storage/tables.ts'
 import type { Client } from './client.ts'
 
@@ -8,6 +8,9 @@ export type ClientStore = ReturnType<typeof createClientStore>
 
 // The only query of this table on the way to a token, so it is written once instead of built per call.
 const FIND_BY_ID = 'select * from clients where id = $1'
+
+/** Houses are not that large; what lies beyond is not let in. */
+const MAX_OWN_URIS = 5_000
 
 /** Every method takes the executor: the database, or the transaction its caller has opened. */
 export function createClientStore() {
@@ -42,6 +45,14 @@ export function createClientStore() {
     async remove(executor: Executor, id: string): Promise<boolean> {
       const { numDeletedRows } = await executor.deleteFrom('clients').where('id', '=', id).executeTakeFirst()
       return numDeletedRows > 0n
+    },
+
+    /** The redirect URIs of public clients of the house: what its pages have their origins from. */
+    async ownRedirectUris(executor: Executor): Promise<string[]> {
+      const { rows } = await sql<{ uri: string }>`
+        select distinct uri from clients, jsonb_array_elements_text(redirect_uris) as uri
+        where first_party and token_endpoint_auth_method = 'none' limit ${MAX_OWN_URIS}`.execute(executor)
+      return rows.map(({ uri }) => uri)
     },
 
     /** A page in the order of ids, behind the client `after`. */

@@ -13,6 +13,7 @@ import { createClientCache } from './client-cache.ts'
 import { type ClientInput, describeClient, usesSecret } from './client-registration.ts'
 import { generateSecret, isSameDigest, secretDigest } from './client-secret.ts'
 import type { ClientStore } from './client-store.ts'
+import { createOwnOrigins } from './own-origins.ts'
 
 /** The engine's own rules, asked at write time because it would refuse only at run time. Throws AppError bad_request. */
 export type CheckClientMetadata = (client: Client) => void | Promise<void>
@@ -134,6 +135,9 @@ export function createClients(deps: ClientsDeps) {
     /** A page in the order of ids. `after` is the id of the last client of the page before. */
     list: ({ after, limit = 20 }: { after?: string; limit?: number } = {}): Promise<Client[]> =>
       store.list(db, { after, limit: Math.min(Math.max(limit, 1), MAX_PAGE) }),
+
+    /** Whether an origin is that of a page of a first-party public client, at most 5 s behind. Throws Unavailable. */
+    isOwnOrigin: createOwnOrigins({ load: () => store.ownRedirectUris(db), clock }),
 
     /** Whether the secret is the client's, in constant time. A client without a secret has no right one. */
     compareSecret: (client: Pick<Client, 'id' | 'secretDigest'>, secret: string): boolean =>

@@ -71,6 +71,51 @@ describe('calls from pages of other origins', () => {
     }
   })
 
+  describe('to the API', () => {
+    const preflight = (origin: string, path = '/api/v1/me') =>
+      ask(path, origin, { method: 'OPTIONS', headers: { 'Access-Control-Request-Method': 'PATCH' } })
+
+    it('are let in from pages of the house, by their exact origin', async () => {
+      const { status, headers } = await preflight(OWN)
+      expect(status).to.equal(204)
+      expect(headers).to.include({ 'access-control-allow-origin': OWN, vary: 'Origin' })
+      expect(headers['access-control-allow-headers']).to.contain('Authorization').and.to.contain('If-Match')
+      const reply = await ask('/api/v1/me', OWN)
+      expect([reply.status, allowed(reply)]).to.deep.equal([401, OWN])
+      expect(reply.headers['access-control-expose-headers']).to.contain('WWW-Authenticate')
+    })
+
+    it('are not let in from anywhere else', async () => {
+      for (const origin of [
+        FOREIGN,
+        `${OWN}:444`,
+        'http://spa.example',
+        'https://sub.spa.example',
+        `${OWN}/`,
+        'null',
+        '*',
+      ]) {
+        expect(allowed(await preflight(origin)), origin).to.equal(undefined)
+        expect(allowed(await ask('/api/v1/me', origin)), origin).to.equal(undefined)
+      }
+    })
+
+    it('are not let in for applications of others, those with a secret, or pages that are not called back', async () => {
+      const { create } = world.core.clients
+      await create({ id: 'theirs', type: 'spa', redirectUris: ['https://theirs.example/cb'] })
+      await create({ id: 'server', type: 'web', firstParty: true, redirectUris: ['https://server.example/cb'] })
+      for (const origin of ['https://theirs.example', 'https://server.example'])
+        expect(allowed(await preflight(origin)), origin).to.equal(undefined)
+    })
+
+    it('never come with cookies, and preflights open nothing beside the API', async () => {
+      for (const reply of [await preflight(OWN), await ask('/api/v1/session', OWN)])
+        expect(reply.headers).not.to.have.property('access-control-allow-credentials')
+      for (const path of ['/account', '/api/v10/me', '/api/v1evil', '/docs'])
+        expect(allowed(await preflight(OWN, path)), path).to.equal(undefined)
+    })
+  })
+
   it('read what is published', async () => {
     for (const path of ['openid-configuration', 'oauth-authorization-server', 'jwks.json'])
       expect(allowed(await ask(`/.well-known/${path}`, FOREIGN)), path).to.be.oneOf(['*', FOREIGN])
