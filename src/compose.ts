@@ -9,6 +9,7 @@ import { createAccessChangeStore } from './access/access-change-store.ts'
 import { createCombinedPermissions } from './access/combined-permissions.ts'
 import { createCombinedPermissionsStore } from './access/combined-permissions-store.ts'
 import { mountDecisions } from './access/decision-routes.ts'
+import { mountDecisions } from './access/decision-routes.ts'
 import { createExplanationStore } from './access/explanation-store.ts'
 import { createFreshness } from './access/freshness.ts'
 import { createFreshnessStore } from './access/freshness-store.ts'
@@ -576,6 +577,10 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountAccountAdministration(api, core)
   mountAudit(api, core)
   mountAccess(api, core.access)
+  mountDecisions(api, {
+    decisions: core.decisions,
+    verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),
+  })
   mountDecisions(api, {
     decisions: core.decisions,
     verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),

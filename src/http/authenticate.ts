@@ -75,7 +75,7 @@ export function createAuthenticate({ issuer, identify, cookies, audience, isFirs
 
   function presentedToken(ctx: Context): string | undefined {
     const authorization = ctx.get('Authorization')
-    if (authorization) return BEARER.exec(authorization)?.[1] ?? ''
+    if (authorization) return bearerTokenOf(ctx) ?? ''
     const cookie = cookies.accessToken(ctx)
     if (cookie !== undefined && !isSafe(ctx)) requireOwnOrigin(ctx, origin)
     return cookie
@@ -107,5 +107,8 @@ export function createAuthenticate({ issuer, identify, cookies, audience, isFirs
 
 /** RFC 6750 section 2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"=" */
 const BEARER = /^Bearer +([\w.~+/-]{1,8192}=*)$/i
+
+/** What stands in the Authorization header, unchecked; undefined without one or with another scheme. */
+export const bearerTokenOf = (ctx: Context): string | undefined => BEARER.exec(ctx.get('Authorization'))?.[1]
 
 const isSafe = ({ method }: Context): boolean => method === 'GET' || method === 'HEAD'

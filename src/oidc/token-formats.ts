@@ -55,6 +55,8 @@ const isCompactJws = (value: unknown): value is string => typeof value === 'stri
 export interface TokenFormats {
   /** The claims of a genuine, unexpired access token of this issuer; undefined for anything else. No store is asked. */
   verifyAccessToken(value: unknown): Promise<AccessTokenClaims | undefined>
+  /** The same, told apart: a genuine access token whose time is over, and whatever is none of this issuer's. */
+  inspectAccessToken(value: unknown): Promise<AccessTokenClaims | 'expired' | 'unverifiable'>
   /** Signs a refresh token (HS256, `typ: rt+jwt`). */
   signRefreshToken(claims: RefreshTokenClaims): Promise<string>
   /** The claims of a genuine, unexpired refresh token; undefined for anything else. No store is asked. */
@@ -77,8 +79,8 @@ export function createTokenFormats(deps: { issuer: string; keyring: Keyring; clo
     value: unknown,
     key: JWTVerifyGetKey,
     expected: { typ: string; audience?: string; algorithms: string[]; requiredClaims: string[] },
-  ): Promise<JWTPayload | undefined> => {
-    if (!isCompactJws(value)) return undefined
+  ): Promise<JWTPayload | 'expired' | 'unverifiable'> => {
+    if (!isCompactJws(value)) return 'unverifiable'
     try {
       const { payload } = await jwtVerify(value, key, {
         ...expected,
@@ -88,19 +90,28 @@ export function createTokenFormats(deps: { issuer: string; keyring: Keyring; clo
       })
       return payload
     } catch (error) {
-      if (error instanceof errors.JOSEError) return undefined
+      // It looks at times last, when everything else was found genuine.
+      if (error instanceof errors.JWTExpired) return 'expired'
+      if (error instanceof errors.JOSEError) return 'unverifiable'
       throw error
     }
   }
 
+  async function inspectAccessToken(value: unknown): Promise<AccessTokenClaims | 'expired' | 'unverifiable'> {
+    const claims = await verify(value, published, {
+      typ: 'at+jwt',
+      algorithms: ['ES256', 'RS256'],
+      requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp', 'ims'],
+    })
+    return claims as AccessTokenClaims | 'expired' | 'unverifiable' // the signature is ours, and so is the shape
+  }
+
   return {
+    inspectAccessToken,
+
     async verifyAccessToken(value) {
-      const claims = await verify(value, published, {
-        typ: 'at+jwt',
-        algorithms: ['ES256', 'RS256'],
-        requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp', 'ims'],
-      })
-      return claims as AccessTokenClaims | undefined // the signature is ours, and so is the shape
+      const claims = await inspectAccessToken(value)
+      return typeof claims === 'string' ? undefined : claims
     },
 
     async signRefreshToken(claims) {
@@ -120,7 +131,8 @@ export function createTokenFormats(deps: { issuer: string; keyring: Keyring; clo
         algorithms: ['HS256'],
         requiredClaims: ['sub', 'client_id', 'jti', 'iat', 'exp', 'ims'],
       })
-      return claims as RefreshTokenClaims | undefined // the signature is ours, and so is the shape
+      if (typeof claims === 'string') return undefined
+      return claims as JWTPayload & RefreshTokenClaims // the signature is ours, and so is the shape
     },
   }
 }

@@ -1,8 +1,22 @@
 /** Whose access token is presented to this server's own API: signature first, then one look at what has been revoked. */
+import type { TokenVerdict } from '../access/token-verdict.ts'
 import type { Identify, Identity } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Revocation } from './revocation.ts'
 import type { TokenFormats } from './token-formats.ts'
+
+/**
+ * Makes the judge of whatever token a service was shown. A revoked token whose time is over has expired; a
+ * sender-constrained one is good only with a proof. One round trip.
+ */
+export function createTokenVerdict(deps: { tokens: TokenFormats; revocation: Revocation }) {
+  return async function verdictOn(token: string): Promise<TokenVerdict> {
+    const claims = await deps.tokens.inspectAccessToken(token)
+    if (typeof claims === 'string') return claims
+    if (claims.cnf !== undefined) return 'bound'
+    return (await deps.revocation.denies(claims)) ? 'revoked' : 'valid'
+  }
+}
 
 /**
  * Undefined for anything but a genuine, unexpired, unrevoked access token. A sender-constrained one (RFC 9449) would need
