@@ -20,6 +20,8 @@ export interface Need {
   scopes?: readonly string[]
   /** The account that this path parameter names; with a token for whatever audience. */
   self?: string
+  /** The account that this parameter of the query names; with a token for whatever audience. */
+  selfQuery?: string
   /** A manager of the team that this path parameter names. */
   manages?: string
 }
@@ -39,8 +41,10 @@ export interface GatekeeperDeps {
 export type Gatekeeper = ReturnType<typeof createGatekeeper>
 
 export function createGatekeeper({ authenticate, holdsAny, manages }: GatekeeperDeps) {
-  async function mayCome(identity: Identity, need: Need, params: Record<string, string>): Promise<boolean> {
+  async function mayCome(ctx: Context, identity: Identity, need: Need, params: Record<string, string>) {
     if (need.self !== undefined && params[need.self] === identity.subject) return true
+    // Given twice it is a list, which names nobody.
+    if (need.selfQuery !== undefined && ctx.query[need.selfQuery] === identity.subject) return true
     if (!(await authenticate.isOwn(identity))) return false
     if (need.account) return true
     if (need.permissions && (await holdsAny(identity.subject, need.permissions))) return true
@@ -58,7 +62,7 @@ export function createGatekeeper({ authenticate, holdsAny, manages }: Gatekeeper
       return { kind: 'client', clientId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
     }
     const { identity } = bearer
-    if (!(await mayCome(identity, need, params)))
+    if (!(await mayCome(ctx, identity, need, params)))
       throw forbidden(`audience ${identity.audience}, client ${identity.clientId}`)
     const actor: Actor = { kind: 'account', id: identity.subject, clientId: identity.clientId, ...traces }
     return { kind: 'account', identity, actor }

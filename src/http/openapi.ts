@@ -123,7 +123,9 @@ function needOf({ who }: Route): string {
     ...(who.account ? ['the access token of any account'] : []),
     ...(permissions.length > 0 ? [`an account with ${permissions.map(quoted).join(' or ')}`] : []),
     ...(scopes.length > 0 ? [`a client by itself with the scope ${scopes.map(quoted).join(' or ')}`] : []),
-    ...(who.self === undefined ? [] : [`the account named by ${quoted(who.self)} itself`]),
+    ...[who.self, who.selfQuery].flatMap((name) =>
+      name === undefined ? [] : [`the account named by ${quoted(name)} itself`],
+    ),
     ...(who.manages === undefined ? [] : [`a manager of the team named by ${quoted(who.manages)}`]),
   ]
   return `Open to ${ways.join(', ')}.`
@@ -133,7 +135,8 @@ const quoted = (name: string): string => `\`${name}\``
 
 function securityOf({ who }: Route): object[] {
   if (who.anyone) return []
-  const isForPeople = who.account || who.permissions || who.self !== undefined || who.manages !== undefined
+  const isForPeople =
+    who.account || who.permissions || (who.self ?? who.selfQuery) !== undefined || who.manages !== undefined
   return [
     ...(isForPeople ? [{ oauth2: ['openid'] }] : []),
     ...(who.scopes ?? []).map((scope) => ({ oauth2: [scope] })),
