@@ -101,11 +101,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   const checkRevocation = async (claims: VerifiedSignature['claims']): Promise<void> => {
     if (!stream) return
-    if (!stream.isCurrent()) await stream.settle()
+    const isDead = (): boolean => stream.denies(claims)
+    // What is known to be dead stays so, whatever else is unknown.
+    if (!isDead() && !stream.isCurrent()) await stream.settle()
+    if (isDead()) throw new TokenError('revoked', 'The token has been revoked.')
     if (!stream.isCurrent() && checked.isFailClosed) {
       throw new TokenError('stream_down', 'What has been revoked is not known right now.')
     }
-    if (stream.denies(claims)) throw new TokenError('revoked', 'The token has been revoked.')
   }
 
   const verify = async (text: string): Promise<VerifiedToken> => {
