@@ -62,6 +62,9 @@ describe('the routes of the API', function () {
       'signOut',
       'register',
       'verifyRegistration',
+      // Judges the token it is given.
+      'validateToken',
+      'getAuthzenConfiguration',
       'requestPasswordReset',
       'confirmPasswordReset',
     ])
