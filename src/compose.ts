@@ -6,9 +6,9 @@ import manifest from '../package.json' with { type: 'json' }
 import { createAccess } from './access/access.ts'
 import { createAccessChanges } from './access/access-change.ts'
 import { createAccessChangeStore } from './access/access-change-store.ts'
+import { mountAuthzen } from './access/authzen-routes.ts'
 import { createCombinedPermissions } from './access/combined-permissions.ts'
 import { createCombinedPermissionsStore } from './access/combined-permissions-store.ts'
-import { mountDecisions } from './access/decision-routes.ts'
 import { mountDecisions } from './access/decision-routes.ts'
 import { createExplanationStore } from './access/explanation-store.ts'
 import { createFreshness } from './access/freshness.ts'
@@ -576,11 +576,8 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountAccounts(api, core)
   mountAccountAdministration(api, core)
   mountAudit(api, core)
+  mountAuthzen(api, { issuer, holdsAny: core.decisions.holdsAny })
   mountAccess(api, core.access)
-  mountDecisions(api, {
-    decisions: core.decisions,
-    verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),
-  })
   mountDecisions(api, {
     decisions: core.decisions,
     verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),

@@ -12,7 +12,7 @@ export interface ErrorHandlerDeps {
 }
 
 /**
- * The one place where an error becomes an answer: problem+json (RFC 9457) below /api, a page for browsers, an OAuth
+ * The one place where an error becomes an answer: problem+json (RFC 9457) below /api and /access, a page for browsers, an OAuth
  * body (RFC 6749 section 5.2) below /oauth2. What was not declared is "server_error" outside and complete in the log.
  */
 export function createErrorHandler({ logger, render }: ErrorHandlerDeps): Middleware {
@@ -55,7 +55,7 @@ function answer(ctx: Context, failure: Failure, render: Render, logger: Logger):
 
 /** A person is at the authorization endpoint whatever the browser says it accepts (RFC 6749 section 4.1.2.1). */
 function isForPeople(ctx: Context): boolean {
-  if (ctx.path.startsWith('/api/')) return false
+  if (ctx.path.startsWith('/api/') || ctx.path.startsWith('/access/')) return false
   return ctx.path.startsWith('/oauth2/authorize') || ctx.accepts('json', 'html') === 'html'
 }
 
