@@ -108,11 +108,13 @@ function mountOwned(api: Api, decisions: PolicyDecision, { path, suffix }: (type
       path: `${path}/combined_permissions`,
       summary: 'Read everything an account holds',
       description: `Its own permissions and those of every role that reaches it. ${ABOUT_AGE}`,
+      query: { roles: { description: 'Also the roles that reach it.', schema: { enum: ['true', 'false'] } } },
       answers: { 200: { description: 'The keys.', schema: schemas.combinedPermissions } },
     },
-    async function readCombinedPermissions(ctx, { params: { id = '' } }) {
+    async function readCombinedPermissions(ctx, { params: { id = '' }, query }) {
       ctx.set('Cache-Control', 'no-store')
-      ctx.body = { permissions: await decisions.combinedPermissions(id) }
+      const permissions = await decisions.combinedPermissions(id)
+      ctx.body = query.roles === 'true' ? { permissions, roles: await decisions.authorizedRoles(id) } : { permissions }
     },
   )
 

@@ -6,10 +6,16 @@ const SENTENCE = { type: 'string' }
 
 export const tokenVerdict = objectOf({ msg: SENTENCE }, 'TokenVerdict')
 
-export const combinedPermissions = objectOf(
-  { permissions: { type: 'array', items: KEY, description: 'Sorted.' } },
-  'CombinedPermissions',
-)
+export const combinedPermissions = {
+  title: 'CombinedPermissions',
+  type: 'object',
+  additionalProperties: false,
+  required: ['permissions'],
+  properties: {
+    permissions: { type: 'array', items: KEY, description: 'Sorted.' },
+    roles: { type: 'array', items: { type: 'string' }, description: 'The keys of its roles, sorted; when asked for.' },
+  },
+}
 
 const source = {
   title: 'PermissionSource',
