@@ -49,8 +49,10 @@ import { createAuditStore } from './audit/audit-store.ts'
 import { SYSTEM } from './audit-event.ts'
 import { mountAudit } from './audit/routes.ts'
 import { accountCallback, BUILT_IN_CLIENT, builtInClient, DOCS_CLIENT_ID, docsClient } from './clients/built-in-client.ts'
+import { createClientAdministration } from './clients/client-administration.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
+import { mountClients } from './clients/routes.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { createCodeStore } from './codes/code-store.ts'
 import { createOneTimeCodes } from './codes/one-time-code.ts'
@@ -429,6 +431,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     authentication,
     changePassword,
     changes,
+    clientAdministration: createClientAdministration({ clients, changes }),
     clients,
     decisions,
     deletion,
@@ -575,6 +578,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountFirstPartySession(api, firstPartySession)
   mountAccounts(api, core)
   mountAccountAdministration(api, core)
+  mountClients(api, core)
   mountAudit(api, core)
   mountAuthzen(api, { issuer, holdsAny: core.decisions.holdsAny })
   mountAccess(api, core.access)

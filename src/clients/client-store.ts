@@ -1,9 +1,20 @@
 /** The clients table. */
 import type { Insertable, Selectable } from 'kysely'
 import { CompiledQuery, sql } from 'kysely'
+import {
+  beginsWith,
+  type Found,
+  inTurn,
+  type PrefixPage,
+  prefixPage,
+  searchText,
+  type TurnPage,
+} from '../storage/prefix-page.ts'
 import type { ClientsTable, Executor } from '../storage/tables.ts'
 import type { Client } from './client.ts'
 
+export type ClientSearch = TurnPage
+export type FoundClient = Found<Client>
 export type ClientStore = ReturnType<typeof createClientStore>
 
 // The only query of this table on the way to a token, so it is written once instead of built per call.
@@ -19,6 +30,13 @@ export function createClientStore() {
       const query: CompiledQuery<Selectable<ClientsTable>> = CompiledQuery.raw(FIND_BY_ID, [id])
       const { rows } = await executor.executeQuery(query)
       return rows[0] && fromRow(rows[0])
+    },
+
+    /** As findById; nobody else can change it before the transaction ends. */
+    async lock(executor: Executor, id: string): Promise<Client | undefined> {
+      const query = executor.selectFrom('clients').selectAll().where('id', '=', id).forUpdate()
+      const row = await query.executeTakeFirst()
+      return row && fromRow(row)
     },
 
     /** False when the id is taken. */
@@ -55,6 +73,14 @@ export function createClientStore() {
       return rows.map(({ uri }) => uri)
     },
 
+    /** A page of those whose name begins with the text, and then of those of whom only the id does. */
+    search(executor: Executor, page: ClientSearch): Promise<FoundClient[]> {
+      const { search } = page
+      const byName = (part: PrefixPage) => pageBy(executor, 'name', part)
+      const byId = (part: PrefixPage) => pageBy(executor, 'id', part, search)
+      return inTurn(search === undefined ? [byName] : [byName, byId], page)
+    },
+
     /** A page in the order of ids, behind the client `after`. */
     async list(executor: Executor, page: { after?: string | undefined; limit: number }): Promise<Client[]> {
       let query = executor.selectFrom('clients').selectAll().orderBy('id').limit(page.limit)
@@ -62,6 +88,14 @@ export function createClientStore() {
       return (await query.execute()).map(fromRow)
     },
   }
+}
+
+/** Without those who are found by the beginning of their name. */
+async function pageBy(executor: Executor, column: 'name' | 'id', page: PrefixPage, notByName?: string) {
+  let query = executor.selectFrom('clients').selectAll().select(searchText(column).as('text'))
+  if (notByName !== undefined) query = query.where(({ not }) => not(beginsWith('name', notByName)))
+  const rows = await prefixPage(query, { column, idType: 'text' }, page).execute()
+  return rows.map(({ text, ...row }) => ({ text, item: fromRow(row) }))
 }
 
 const toRow = (client: Client) =>
