@@ -109,7 +109,7 @@ export function createRoleGraphStore() {
 /** Flattens these roles anew by walking their edges: of what an edge gave, some may be reached by another way. */
 async function flatten(executor: Executor, roleIds: readonly string[]): Promise<void> {
   if (roleIds.length === 0) return
-  await executor.deleteFrom('role_closure').where('role_id', 'in', roleIds).execute()
+  await sql`delete from role_closure where role_id = any(${roleIds}::uuid[])`.execute(executor)
   await sql`
     with recursive reached (role_id, included_id) as (
       select roles.id, roles.id from roles where roles.id = any(${roleIds}::uuid[])
