@@ -11,6 +11,7 @@ import { createCombinedPermissions } from './access/combined-permissions.ts'
 import { createCombinedPermissionsStore } from './access/combined-permissions-store.ts'
 import { mountDecisions } from './access/decision-routes.ts'
 import { createExplanationStore } from './access/explanation-store.ts'
+import { createFastDecisions } from './access/fast-decisions.ts'
 import { createFreshness } from './access/freshness.ts'
 import { createFreshnessStore } from './access/freshness-store.ts'
 import { createPermissionStore } from './access/permission-store.ts'
@@ -18,8 +19,8 @@ import { createPolicyDecision } from './access/policy-decision.ts'
 import { createResourceStore } from './access/resource-store.ts'
 import { createRoleGraphStore } from './access/role-graph-store.ts'
 import { createRoleStore } from './access/role-store.ts'
-import { createTokenClaims } from './access/token-claims.ts'
 import { mountAccess } from './access/routes.ts'
+import { createTokenClaims } from './access/token-claims.ts'
 import type { Account } from './accounts/account.ts'
 import { createAccountDeletion } from './accounts/account-deletion.ts'
 import { createAccountExport } from './accounts/account-export.ts'
@@ -46,9 +47,15 @@ import { createAccountAdministration } from './admin/account-administration.ts'
 import { mountAccountAdministration } from './admin/routes.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
-import { SYSTEM } from './audit-event.ts'
 import { mountAudit } from './audit/routes.ts'
-import { accountCallback, BUILT_IN_CLIENT, builtInClient, DOCS_CLIENT_ID, docsClient } from './clients/built-in-client.ts'
+import { SYSTEM } from './audit-event.ts'
+import {
+  accountCallback,
+  BUILT_IN_CLIENT,
+  builtInClient,
+  DOCS_CLIENT_ID,
+  docsClient,
+} from './clients/built-in-client.ts'
 import { createClientAdministration } from './clients/client-administration.ts'
 import { createClientStore } from './clients/client-store.ts'
 import { type CheckClientMetadata, createClients } from './clients/clients.ts'
@@ -112,11 +119,14 @@ import { rotateKeys } from './oidc/key-rotation.ts'
 import { type Keyring, listKeys, openKeyring, watchKeyring } from './oidc/keystore.ts'
 import { createOwnTokenEndpoint } from './oidc/own-token-endpoint.ts'
 import { createPlainClient } from './oidc/plain-client.ts'
+import { createPermissionChangeStore } from './oidc/permission-change-store.ts'
 import { buildProvider, longestLives } from './oidc/provider.ts'
 import { createPublishedDocuments } from './oidc/published-documents.ts'
 import { createRevocation } from './oidc/revocation.ts'
 import { createRevocationFeed } from './oidc/revocation-feed.ts'
 import { createRevocationFloorStore } from './oidc/revocation-floor-store.ts'
+import { mountRevocations } from './oidc/revocation-routes.ts'
+import { createRevocationStream } from './oidc/revocation-stream.ts'
 import { createRevocationWriter } from './oidc/revocation-writer.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
 import { createSignInClock } from './oidc/sign-in-clock.ts'
@@ -142,10 +152,10 @@ import { createSqlJournal } from './storage/journal-sql.ts'
 import { openPglite } from './storage/pglite.ts'
 import { openPostgres } from './storage/postgres.ts'
 import { openRedis, redisFaults, redisVersion } from './storage/redis.ts'
+import type { Executor } from './storage/tables.ts'
 import { mountTeams } from './teams/routes.ts'
 import { createTeamStore } from './teams/team-store.ts'
 import { createTeams } from './teams/teams.ts'
-import type { Executor } from './storage/tables.ts'
 
 /** How long services may keep the published keys; a new key is published that long before it signs. */
 const JWKS_CACHE_SECONDS = 300
@@ -279,6 +289,13 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     combined: createCombinedPermissions({ db, store: createCombinedPermissionsStore(), freshness }),
   })
   const tokenClaims = createTokenClaims({ decisions, maxPermissionsBytes: config.permissionsClaimBytes })
+  const revocationStream = createRevocationStream({
+    ...floors,
+    floors: floors.store,
+    feed: revocationFeed,
+    changes: createPermissionChangeStore(),
+    onAccessChange: (listener) => announcements.subscribe(ACCESS_TOPIC, listener),
+  })
   const changes = createAccessChanges({ db, store: changeStore, audit: audit.record, announce })
   const access = createAccess({
     db,
@@ -451,6 +468,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     registration,
     revocation,
     revocationFeed,
+    revocationStream,
     sessions,
     signInClock: createSignInClock({ clock, feed: revocationFeed }),
     signIns,
@@ -547,10 +565,12 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   logEngineEvents(provider, logger)
   logStrayErrors(provider, logger)
 
+  const identify = createIdentify({ tokens, revocation: core.revocation })
+  const verdictOn = createTokenVerdict({ tokens, revocation: core.revocation })
   const sessionCookies = createSessionCookies(cookies)
   const authenticateRequest = createAuthenticate({
     issuer,
-    identify: createIdentify({ tokens, revocation: core.revocation }),
+    identify,
     cookies: sessionCookies,
     audience: resourceServers.ownAudience,
     isFirstParty: async (clientId) => (await core.clients.find(clientId))?.firstParty === true,
@@ -582,11 +602,9 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountAudit(api, core)
   mountAuthzen(api, { issuer, holdsAny: core.decisions.holdsAny })
   mountAccess(api, core.access)
-  mountDecisions(api, {
-    decisions: core.decisions,
-    verdictOn: createTokenVerdict({ tokens, revocation: core.revocation }),
-  })
+  mountDecisions(api, { decisions: core.decisions, verdictOn })
   mountSessions(api, core)
+  mountRevocations(api, core)
   mountTeams(api, core)
   mountPasswordReset(api, core)
 
@@ -604,6 +622,8 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     inspection,
     sign: createAccessTokenSigner(keyring.engineJwks().keys),
   })
+  const audience = resourceServers.ownAudience
+  const decide = createFastDecisions({ decisions: core.decisions, identify, verdictOn, audience })
   const dispatch = createDispatcher({
     ...config,
     securityHeaders: securityHeadersOf(issuer),
@@ -615,7 +635,11 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
         [`POST ${ROUTES.introspection}`, fast.introspection],
         [`POST ${ROUTES.revocation}`, fast.revocation],
         [`POST ${ROUTES.token}`, fast.token],
+        ['GET /api/v1/auth_token/validation', decide.validation],
       ]),
+      patterns: ['/api/v1/users/', '/api/v1/accounts/'].map((prefix) => {
+        return { method: 'GET', prefix, handle: decide.permissions }
+      }),
     },
   })
 

@@ -7,6 +7,7 @@ import { createLocalJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVe
 import type { ClaimsParameter } from 'oidc-provider'
 import { type Clock, epochSeconds } from '../clock.ts'
 import type { Keyring } from './keystore.ts'
+import { createVerifiedTokens } from './verified-tokens.ts'
 
 /** Seconds by which clocks may differ; the engine, the stores' lives and our own checks all use this one value. */
 export const CLOCK_TOLERANCE_SECONDS = 15
@@ -97,13 +98,21 @@ export function createTokenFormats(deps: { issuer: string; keyring: Keyring; clo
     }
   }
 
+  const verified = createVerifiedTokens<AccessTokenClaims>()
+
   async function inspectAccessToken(value: unknown): Promise<AccessTokenClaims | 'expired' | 'unverifiable'> {
+    if (!isCompactJws(value)) return 'unverifiable'
+    const known = verified.find(value)
+    if (known) return known.exp + CLOCK_TOLERANCE_SECONDS > epochSeconds(clock) ? known : 'expired'
     const claims = await verify(value, published, {
       typ: 'at+jwt',
       algorithms: ['ES256', 'RS256'],
       requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp', 'ims'],
     })
-    return claims as AccessTokenClaims | 'expired' | 'unverifiable' // the signature is ours, and so is the shape
+    if (typeof claims === 'string') return claims
+    const genuine = claims as JWTPayload & AccessTokenClaims // the signature is ours, and so is the shape
+    verified.keep(value, genuine)
+    return genuine
   }
 
   return {

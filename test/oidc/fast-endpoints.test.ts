@@ -56,7 +56,7 @@ describe('the fast endpoints', function () {
       firstParty: true,
       grantTypes: ['authorization_code', 'refresh_token', 'password', 'client_credentials'],
       redirectUris: [REDIRECT_URI],
-      scopes: ['openid', 'email', 'offline_access', 'movies:read', 'movies:write'],
+      scopes: ['openid', 'email', 'offline_access', 'movies:read', 'movies:write', 'access:read'],
     })
     secret = app.secret ?? ''
     const other = await world.core.clients.create({
@@ -170,6 +170,65 @@ describe('the fast endpoints', function () {
       return formRequest(random, '/oauth2/token', form)
     }
     expect(await compare(2, generate)).to.be.greaterThan(REQUESTS / 15)
+  })
+
+  const bearerRequest = (random: Random, path: string, values: string[]): Generated => {
+    const scheme = random.often(0.95) ? 'Bearer' : random.oneOf(['bearer', 'Basic', 'Bearer ', ''])
+    const headers = random.often(0.95) ? { Authorization: `${scheme} ${random.oneOf(values)}` } : {}
+    const cors = random.often(0.03) ? { Origin: 'https://client.example' } : {}
+    return {
+      method: random.often(0.95) ? 'GET' : random.oneOf(['HEAD', 'POST']),
+      path,
+      headers: { ...headers, ...cors },
+    }
+  }
+  const inHeaders = () => tokens.filter((token) => !/[^\x20-\x7e]/.test(token))
+
+  it('judge tokens as the route does', async () => {
+    const generate = (random: Random) => {
+      const query = random.often(0.05) ? '?a=b' : ''
+      return bearerRequest(random, `/api/v1/auth_token/validation${query}`, inHeaders())
+    }
+    expect(await compare(5, generate)).to.be.greaterThan(REQUESTS / 10)
+  })
+
+  it('decide about permissions as the route does', async () => {
+    const reader = tokensOf(
+      await flow.post('/oauth2/token', { grant_type: 'client_credentials', scope: 'access:read' }),
+    )
+    const [own = ''] = tokens
+    const values = [...Array.from({ length: 6 }, () => [own, reader.access_token]).flat(), ...inHeaders()]
+    const { sub: owner = '' } = decodeJwt(own)
+    const accounts = [...Array.from({ length: 6 }, () => owner), '01939c4e-0000-7000-8000-000000000001']
+    const questions = [
+      'movies:edit',
+      '{"any":["movies:edit",{"all":["movies:read","x"]}]}',
+      '{"all":[]}',
+      '{}',
+      '{"any":["a"],"all":["b"]}',
+      '[1]',
+      '"movies:edit"',
+      '{"any":',
+      '',
+    ]
+    const generate = (random: Random) => {
+      const id = random.oneOf([...accounts, 'non_registered', 'nobody', owner.toUpperCase()])
+      const base = `/api/v1/${random.oneOf(['users', 'accounts'])}/${id}/combined_permissions`
+      const asks = `/validation?permissions=${encodeURIComponent(random.oneOf(questions))}`
+      const rest = random.oneOf([
+        '',
+        asks,
+        asks,
+        asks,
+        `${asks}&explain=true`,
+        '/validation',
+        '?a=b',
+        `${asks}&a=b`,
+        '/x',
+      ])
+      return bearerRequest(random, base + rest, values)
+    }
+    expect(await compare(6, generate)).to.be.greaterThan(REQUESTS / 15)
   })
 
   it('publish what the engine publishes', async () => {
