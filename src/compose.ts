@@ -156,6 +156,9 @@ import type { Executor } from './storage/tables.ts'
 import { mountTeams } from './teams/routes.ts'
 import { createTeamStore } from './teams/team-store.ts'
 import { createTeams } from './teams/teams.ts'
+import { mountVisibility } from './visibility/routes.ts'
+import { createVisibility } from './visibility/visibility.ts'
+import { createVisibilityStore } from './visibility/visibility-store.ts'
 
 /** How long services may keep the published keys; a new key is published that long before it signs. */
 const JWKS_CACHE_SECONDS = 300
@@ -307,6 +310,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
       resources: createResourceStore(),
     },
   })
+  const visibility = createVisibility({ db, changes, store: createVisibilityStore(), freshness })
   const teams = createTeams({ db, changes, store: createTeamStore(), roles: access })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
@@ -474,6 +478,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     signIns,
     tokenClaims,
     teams,
+    visibility,
     findActiveAccount,
   }
 
@@ -606,6 +611,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   mountSessions(api, core)
   mountRevocations(api, core)
   mountTeams(api, core)
+  mountVisibility(api, core)
   mountPasswordReset(api, core)
 
   const documentAt = createPublishedDocuments({

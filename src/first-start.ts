@@ -18,7 +18,7 @@ export interface FirstStart {
 }
 
 export interface FirstStartDeps {
-  core: Pick<Core, 'accounts' | 'access' | 'clients'>
+  core: Pick<Core, 'accounts' | 'access' | 'clients' | 'visibility'>
   config: Pick<Config, 'production' | 'issuer'>
   database: OpenDatabase
 }
@@ -27,6 +27,7 @@ export interface FirstStartDeps {
 export async function ensureFirstStart({ core, config, database }: FirstStartDeps): Promise<FirstStart | undefined> {
   if (config.production) return undefined
   await core.access.initialize()
+  await core.visibility.initialize()
   if (!(await claimOnce(database.db, 'first_start'))) {
     await followIssuer(core, config.issuer)
     return undefined

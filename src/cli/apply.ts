@@ -26,6 +26,7 @@ async function apply(manifest: Manifest, core: Core, stores: Stores): Promise<vo
   await foresee(manifest, core, stores, () => undefined)
   const { report, summary } = reporter()
   await core.access.initialize()
+  await core.visibility.initialize()
   await eachOf('permissions', manifest.permissions, async (permission) => {
     report('permission', permission.key, await core.access.ensurePermission(permission))
   })

@@ -34,8 +34,9 @@ export function addInit(program: Command): void {
     })
 }
 
-async function initialize({ access }: Core): Promise<void> {
+async function initialize({ access, visibility }: Core): Promise<void> {
   const { created } = await access.initialize()
+  await visibility.initialize()
   if (created.length === 0) console.log('The base permissions and roles are there.')
   else console.log(`Created ${created.join(', ')}.`)
 }

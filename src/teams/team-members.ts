@@ -26,7 +26,8 @@ export interface Membership {
 const FOREIGN_KEY_VIOLATION = '23503'
 
 export function createTeamMembers({ db, changes, store }: TeamMembersDeps) {
-  async function put(change: Change, team: Team, { accountId, isManager: wanted }: Membership) {
+  async function put(change: Change, team: Team, { accountId: given, isManager: wanted }: Membership) {
+    const accountId = given.toLowerCase() // what is touched is known to others by the id as it is stored
     const before = await store.findMember(change.executor, team.id, accountId)
     const isManager = wanted ?? before?.isManager ?? false
     if (before?.isManager === isManager) return { isNew: false, isWritten: false, member: before }
