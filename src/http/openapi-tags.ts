@@ -10,7 +10,6 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   Roles: 'Named sets of permissions; a role may include others.',
   Resources: 'Services whose permissions these are.',
   Decisions: 'What services ask: whether a token is good, and whether an account may.',
-  Decisions: 'What services ask: whether a token is good, and whether an account may.',
   Teams: 'Groups of accounts with roles of their own; a team stands below another.',
   'Visibility groups': 'Who sees whom.',
   Clients: 'The applications that may ask for tokens.',
