@@ -562,8 +562,13 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     rememberSession: core.sessions.remember,
     countWrongSecret: ({ clientId, from = '' }) =>
       core.limits.spend('client-authentication', { address: from, client: clientId }),
-    onRefreshReuse: (event) =>
-      logger.warn({ event: 'refresh_token.reused', ...event }, 'a refresh token was used again'),
+    onRefreshReuse({ grantId, clientId }) {
+      logger.warn({ event: 'refresh_token.reused', grantId, clientId }, 'a refresh token was used again')
+      void core.audit.note(
+        { kind: 'client', ...(clientId === undefined ? {} : { id: clientId }) },
+        { action: 'grant.reuse_detected', target: { kind: 'grant', id: grantId } },
+      )
+    },
   })
   pinProtocol(provider, issuer)
   trustProxies(provider, config.trustedProxies)

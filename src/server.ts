@@ -3,14 +3,17 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { assembleApp } from './app.ts'
+import { OPERATOR } from './audit-event.ts'
 import { bannerOf } from './banner.ts'
 import { composeCore, composeWeb, keysOf, openStores, type Stores, type WebDeps } from './compose.ts'
 import { boundTo, type Config, ConfigError } from './config.ts'
 import { ensureFirstStart } from './first-start.ts'
 import type { RequestListener } from './http/dispatcher.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
+import { claimOnce } from './storage/installation-store.ts'
 import { migrateUp, migrationStatus } from './storage/migrator.ts'
 import { createSweeper } from './storage/sweeper.ts'
+import { inTransaction } from './storage/transaction.ts'
 
 /** In-flight requests get this long to finish. */
 const DRAIN_MS = 10_000
@@ -56,9 +59,17 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
     assembleApp(composeWeb({ config, stores, core, keyring: ring, logger, isDraining: () => isDraining }))
   const firstStart = await ensureFirstStart({ core, config, database: stores.database })
   answer = appOver(keyring)
+  const recordKeys = recordingKeys({ core, stores, config, logger })
+  await recordKeys()
 
   const sweeper = createSweeper(stores.database, {
-    chores: [core.deletion.removeDue, core.freshness.removeOld, core.audit.removeOld],
+    chores: [
+      core.deletion.removeDue,
+      core.freshness.removeOld,
+      core.audit.removeOld,
+      core.revocationFeed.catchUp,
+      core.revocation.finish,
+    ],
     onFault: (error) => logger.error({ err: error }, 'a round of sweeping failed; the next one tries again'),
   })
   core.outbox.start(logger)
@@ -67,6 +78,7 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
     keys.open().then(
       (ring) => {
         answer = appOver(ring)
+        void recordKeys()
         logger.info({ event: 'keys.reloaded' }, 'the key ring was read again')
       },
       (error) => logger.error({ err: error }, 'the changed key ring could not be read; the former one stays'),
@@ -78,6 +90,7 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   isDraining = true
   stopWatching()
   await delay(NOTICE_MS)
+  core.revocationStream.close()
   await drain(server, underWay)
   await core.outbox.stop()
   await core.mailer.close()
@@ -85,6 +98,27 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   await core.signIns.close()
   await core.hashes.close()
 }
+
+/**
+ * Keys are rotated on disk, where no database need be. Whichever server sees first that a key is in use records it; when
+ * that fails, the next start does. Never throws.
+ */
+const recordingKeys =
+  ({ core, stores, config, logger }: Pick<WebDeps, 'core' | 'stores' | 'config' | 'logger'>) =>
+  async (): Promise<void> => {
+    try {
+      const keys = await keysOf(config).list()
+      for (const { kid, use, alg } of keys.filter(({ state }) => state === 'current')) {
+        await inTransaction(stores.database.db, async (executor) => {
+          if (!(await claimOnce(executor, `key.rotated ${kid}`))) return
+          const target = { kind: 'key', id: kid } as const
+          await core.audit.record(executor, OPERATOR, { action: 'key.rotated', target, after: { use, alg } })
+        })
+      }
+    } catch (error) {
+      logger.error({ err: error }, 'the keys in use could not be recorded')
+    }
+  }
 
 /** Node's own limits are minutes; a slow sender is cut off after seconds (RFC 9110 leaves it to us). */
 function createHttpServer(listener: RequestListener): Server {

@@ -41,6 +41,7 @@ export type RevocationFeed = ReturnType<typeof createRevocationFeed>
 export function createRevocationFeed({ db, store, journal, clock, onFault }: RevocationFeedDeps) {
   const set = createRevocationSet()
   const listeners = new Set<RevocationListener>()
+  const onReturn = new Set<() => Promise<void>>()
   /** Every transaction before this one is known. */
   let horizon: string | undefined
   let provenAt = Number.NEGATIVE_INFINITY
@@ -106,6 +107,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     let position = await following.end()
     await catchUp()
     await rewriteMarks(clock.now() - REWRITTEN_MS)
+    for (const work of onReturn) await work()
     for (;;) {
       const askedAt = performance.now()
       const {
@@ -194,6 +196,9 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+
+    /** Work to be done whenever the journal answers again. */
+    onReturn: (work: () => Promise<void>): void => void onReturn.add(work),
 
     close(): void {
       follower?.close()

@@ -156,7 +156,19 @@ export function createRevocation(deps: RevocationDeps) {
     return (await store.find(db, names)).some((revoked) => kills(revoked, origin))
   }
 
+  /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
+  async function finish(): Promise<void> {
+    for (const revoked of untold) await tell(revoked)
+    for (const grantId of reused) {
+      await revokeGrant(grantId)
+      reused.delete(grantId)
+    }
+  }
+  feed.onReturn(finish)
+
   return {
+    finish,
+
     /** The keys of a grant for the store's own revoking verbs. */
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
 
@@ -239,15 +251,6 @@ export function createRevocation(deps: RevocationDeps) {
 
     /** Kills everything issued to a client until now. Throws Unavailable (503). */
     revokeClient: (clientId: string): Promise<void> => raiseFloor('client', clientId),
-
-    /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
-    async finish(): Promise<void> {
-      for (const revoked of untold) await tell(revoked)
-      for (const grantId of reused) {
-        await revokeGrant(grantId)
-        reused.delete(grantId)
-      }
-    },
   }
 }
 
