@@ -104,14 +104,18 @@ const NEEDS: Need[] = [
 ]
 
 /**
- * Starts everything, installing what is missing.
+ * Starts everything, or what is named, installing what is missing.
  * @throws ServiceMissing
  */
-export async function startServices(directory: string): Promise<Service[]> {
-  const missing = NEEDS.filter(({ find }) => !find())
+export async function startServices(
+  directory: string,
+  names: readonly Service['name'][] = NEEDS.map(({ name }) => name),
+): Promise<Service[]> {
+  const needs = NEEDS.filter(({ name }) => names.includes(name))
+  const missing = needs.filter(({ find }) => !find())
   const viaDocker = missing.length > 0 ? await install(missing) : []
   const started = await Promise.allSettled(
-    NEEDS.map((need) => (viaDocker.includes(need) ? startContainer(need) : STARTERS[need.name](directory))),
+    needs.map((need) => (viaDocker.includes(need) ? startContainer(need) : STARTERS[need.name](directory))),
   )
   const failed = started.find((result) => result.status === 'rejected')
   const services = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
