@@ -39,7 +39,7 @@ export function createCombinedPermissions({ api, token, fetch, report }: Combine
 
   const askOnce = async (account: string): Promise<Holding> => {
     if (!token) throw new Error('The verifier has no credentials to ask with.')
-    const url = `${api}/accounts/${encodeURIComponent(account)}/combined_permissions`
+    const url = `${api}/accounts/${encodeURIComponent(account)}/combined_permissions?roles=true`
     try {
       return holdingIn(url, await fetchJson(fetch, url, { headers: { Authorization: `Bearer ${await token.get()}` } }))
     } catch (error) {

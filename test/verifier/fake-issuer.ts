@@ -103,7 +103,7 @@ export async function startFakeIssuer() {
       return void json(response, { access_token: `service-${serial()}`, expires_in: state.tokenSeconds })
     }
     if (path === '/api/v1/events/revocations') return openLine(request, response)
-    const account = /^\/api\/v1\/accounts\/([^/]+)\/combined_permissions$/.exec(path)?.[1]
+    const account = /^\/api\/v1\/accounts\/([^/]+)\/combined_permissions\?roles=true$/.exec(path)?.[1]
     const holding = account && state.holdings.get(decodeURIComponent(account))
     json(response, holding || {}, holding ? 200 : 404)
   })
