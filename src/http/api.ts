@@ -23,7 +23,10 @@ export function createApi({ admit, idempotency, checkAnswers }: ApiDeps) {
   const routes: { route: Route; handle: Middleware }[] = []
 
   function add<Body = undefined>(route: Route, handler: Handler<Body>): void {
-    if (routes.some((other) => other.route.id === route.id)) throw new TypeError(`two routes are called ${route.id}`)
+    for (const { route: other } of routes) {
+      if (other.id === route.id) throw new TypeError(`two routes are called ${route.id}`)
+      if (addressOf(other) === addressOf(route)) throw new TypeError(`${other.id} and ${route.id} have one address`)
+    }
     const readBody = route.body && bodyOf<Body>(route.body, { optional: route.optionalBody === true })
     const readParams = textsOf(paramsOf(route), 'address')
     const readQuery = textsOf(route.query ?? {}, 'query')
@@ -38,7 +41,8 @@ export function createApi({ admit, idempotency, checkAnswers }: ApiDeps) {
       const query = readQuery(route.page ? withoutPage(ctx.query) : ctx.query)
       const body = (readBody ? await readBody(ctx) : undefined) as Body
       const work = () => handler(ctx, { caller, params, query, body, page, ifMatch: ctx.get('If-Match') })
-      if (route.idempotent) await idempotency(ctx, { route: route.id, actor: caller.actor, body }, work)
+      if (route.idempotent)
+        await idempotency(ctx, { route: route.id, actor: caller.actor, body: { params, body } }, work)
       else await work()
       checkAnswer?.(ctx)
     }
@@ -61,6 +65,9 @@ export function createApi({ admit, idempotency, checkAnswers }: ApiDeps) {
 
 /** `{id}` in the words of the router. */
 const patternOf = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1')
+
+/** What the router tells routes apart by. */
+const addressOf = ({ method, path }: Route): string => `${method} ${path.replaceAll(/\{\w+\}/g, '{}')}`
 
 /** The parameters in a route's path, each as declared or a UUID. */
 export const paramsOf = (route: Route): Record<string, Parameter> =>

@@ -2,7 +2,7 @@
  * Creations that may be repeated: with an `Idempotency-Key` the first answer is kept and given again, so that a caller who
  * lost it does not create twice. Answers may hold a secret that is shown once, so they are kept sealed with the caller's key.
  */
-import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Actor } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
@@ -16,6 +16,7 @@ export interface IdempotencyDeps {
 export interface Attempt {
   route: string
   actor: Actor
+  /** All that makes this request differ from another one of the same route. */
   body: unknown
 }
 
@@ -25,6 +26,8 @@ export type Idempotency = (ctx: Context, attempt: Attempt, work: () => Promise<v
 const KEPT_SECONDS = 24 * 60 * 60
 /** How long an attempt may take; a process that died meanwhile holds a key no longer. */
 const ATTEMPT_SECONDS = 60
+/** What is left of an attempt that failed: nothing was created, so the key is free. */
+const FREED = 'f'
 const KEY = /^[\x21-\x7e]{8,200}$/
 const HEADERS = ['ETag', 'Location', 'Cache-Control', 'Content-Type']
 
@@ -37,6 +40,15 @@ interface Kept {
 export function createIdempotency({ ephemeral, secret }: IdempotencyDeps): Idempotency {
   const mac = (...parts: string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest()
 
+  /** Takes the key for one attempt; answers what is there when somebody else has it. */
+  async function take(key: string, pending: string): Promise<{ isTaken: boolean; found?: string | undefined }> {
+    const life = { ttlSeconds: ATTEMPT_SECONDS }
+    if (await ephemeral.put(key, pending, { ...life, ifAbsent: true })) return { isTaken: true }
+    const [found] = await ephemeral.get([key])
+    if (found !== undefined && found !== FREED) return { isTaken: false, found }
+    return { isTaken: await ephemeral.swap(key, found, pending, life) }
+  }
+
   return async function once(ctx, { route, actor, body }, work) {
     const given = ctx.get('Idempotency-Key')
     if (given === '') return work()
@@ -45,24 +57,21 @@ export function createIdempotency({ ephemeral, secret }: IdempotencyDeps): Idemp
     const name = [route, actor.kind, actor.id ?? '', given]
     const key = `ik:${mac('name', ...name).toString('base64url')}`
     const seal = mac('seal', ...name)
-    const request = createHash('sha256')
-      .update(JSON.stringify(body ?? null))
-      .digest('base64url')
+    // Keyed: a body may hold a password, which a dictionary would find behind a plain digest.
+    const request = mac('request', ...name, JSON.stringify(body ?? null)).toString('base64url')
     const pending = `p ${request} ${randomBytes(9).toString('base64url')}`
-    if (!(await ephemeral.put(key, pending, { ttlSeconds: ATTEMPT_SECONDS, ifAbsent: true }))) {
-      const [found] = await ephemeral.get([key])
-      repeat(ctx, found, request, seal)
-      return
-    }
+    const { isTaken, found } = await take(key, pending)
+    if (!isTaken) return repeat(ctx, found, request, seal)
+    // Neither may hide what has happened: where the store is gone the key frees itself.
+    const leave = (value: string, ttlSeconds: number) =>
+      ephemeral.swap(key, pending, value, { ttlSeconds }).catch(() => false)
     try {
       await work()
     } catch (error) {
-      // Nothing was created, so the next attempt with this key is a first one again.
-      await ephemeral.swap(key, pending, `f ${request}`, { ttlSeconds: 1 })
+      await leave(FREED, 1)
       throw error
     }
-    const kept = `d ${request} ${sealed(answerOf(ctx), seal)}`
-    await ephemeral.swap(key, pending, kept, { ttlSeconds: KEPT_SECONDS })
+    await leave(`d ${request} ${sealed(answerOf(ctx), seal)}`, KEPT_SECONDS)
   }
 }
 
@@ -75,7 +84,7 @@ function repeat(ctx: Context, found: string | undefined, request: string, seal: 
       return
     }
   }
-  throw conflict('A request with this Idempotency-Key is being worked on. Ask again shortly.')
+  throw conflict('A request with this Idempotency-Key is being worked on. Ask again shortly.', 1)
 }
 
 function answerOf(ctx: Context): Kept {
@@ -104,4 +113,5 @@ function opened(text: string, key: Buffer): Kept {
   return JSON.parse(Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')) as Kept
 }
 
-const conflict = (message: string) => new AppError('conflict', 409, message)
+const conflict = (message: string, retryAfterSeconds?: number) =>
+  new AppError('conflict', 409, message, retryAfterSeconds === undefined ? {} : { retryAfterSeconds })
