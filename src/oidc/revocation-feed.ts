@@ -116,7 +116,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
         isSealed,
       } = await following.read(position, {
         limit: ENTRIES_AT_ONCE,
-        waitMs: WAIT_MS,
+        waitMs: isFresh() ? WAIT_MS : 1,
       })
       for (const entry of entries) learnEntry(entry)
       position = next

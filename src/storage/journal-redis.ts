@@ -57,11 +57,16 @@ function follow(redis: RedisConnection, options: FollowOptions & { streamKey: st
   const own = redis.duplicate({ lazyConnect: true, commandTimeout: COMMAND_MS })
   own.on('error', () => {})
   own.on('close', options.onLost)
-  own.connect().catch(() => {})
+  // Later connections are made in the background.
+  let firstConnection: Promise<void> | undefined = own.connect().finally(() => {
+    firstConnection = undefined
+  })
+  firstConnection.catch(() => {})
   let isClosed = false
 
   return {
     async end() {
+      if (firstConnection) await answer(firstConnection)
       const last = await answer(own.xrevrange(streamKey, '+', '-', 'COUNT', 1))
       return last[0]?.[0] ?? '0-0'
     },

@@ -1,7 +1,7 @@
 /** What is in force, in memory. */
 import { expect } from 'chai'
-import { decodeRevoked, encodeRevoked, markOf, type Origin, type Revoked } from '../../src/oidc/revocation-entry.ts'
 import { isBelow } from '../../src/oidc/revocation.ts'
+import { decodeRevoked, encodeRevoked, markOf, type Origin, type Revoked } from '../../src/oidc/revocation-entry.ts'
 import { createRevocationSet } from '../../src/oidc/revocation-set.ts'
 
 const NOW = 1_800_000_000_000
