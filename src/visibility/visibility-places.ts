@@ -1,6 +1,5 @@
 /** Where accounts are in the tree, from memory, which forgets what the access room hears was touched. */
 import { LRUCache } from 'lru-cache'
-import type { Touch } from '../access/access-change-store.ts'
 import type { Freshness } from '../access/freshness.ts'
 import type { Database } from '../storage/tables.ts'
 import type { Place, Viewer } from './visibility-decision.ts'
@@ -32,7 +31,7 @@ export function createVisibilityPlaces({ db, store, freshness }: VisibilityPlace
     sizeCalculation: ({ size }) => size,
   })
   freshness.listen({
-    touched({ kind, subject }: Touch): void {
+    touched({ kind, subject }): void {
       if (kind === 'visibility_group') chains.delete(subject)
       else if (kind === 'visibility_member' || kind === 'account') groups.delete(subject)
     },

@@ -86,8 +86,12 @@ describe('teams', function () {
       const error = await refusal(teams.update(OPERATOR, team.id, { parent: 'nowhere' }))
       expect(error.faults[0]?.pointer).to.equal('/parent')
       for (const id of [NOBODY, 'x']) {
-        for (const work of [teams.find(id), teams.update(OPERATOR, id, {}), teams.remove(OPERATOR, id)]) {
-          expect(of(await refusal(work))).to.deep.equal([404, 'not_found'])
+        for (const work of [
+          () => teams.find(id),
+          () => teams.update(OPERATOR, id, {}),
+          () => teams.remove(OPERATOR, id),
+        ]) {
+          expect(of(await refusal(work()))).to.deep.equal([404, 'not_found'])
         }
       }
     })
