@@ -562,11 +562,11 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     rememberSession: core.sessions.remember,
     countWrongSecret: ({ clientId, from = '' }) =>
       core.limits.spend('client-authentication', { address: from, client: clientId }),
-    onRefreshReuse({ grantId, clientId }) {
+    onRefreshReuse({ grantId, clientId, accountId }) {
       logger.warn({ event: 'refresh_token.reused', grantId, clientId }, 'a refresh token was used again')
       void core.audit.note(
         { kind: 'client', ...(clientId === undefined ? {} : { id: clientId }) },
-        { action: 'grant.reuse_detected', target: { kind: 'grant', id: grantId } },
+        { action: 'grant.reuse_detected', target: { kind: 'grant', id: grantId }, after: { account_id: accountId } },
       )
     },
   })

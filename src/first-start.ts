@@ -3,6 +3,7 @@
  * random password and one public client. Both are said once. Production creates nobody and no client.
  */
 import { randomBytes } from 'node:crypto'
+import { SYSTEM } from './audit-event.ts'
 import type { Core } from './compose.ts'
 import type { Config } from './config.ts'
 import { DEMO_CLIENT_ID, demoCallback, demoHome } from './demo/demo-client.ts'
@@ -18,7 +19,7 @@ export interface FirstStart {
 }
 
 export interface FirstStartDeps {
-  core: Pick<Core, 'accounts' | 'access' | 'clients' | 'visibility'>
+  core: Pick<Core, 'audit' | 'accounts' | 'access' | 'clients' | 'visibility'>
   config: Pick<Config, 'production' | 'issuer'>
   database: OpenDatabase
 }
@@ -36,7 +37,14 @@ export async function ensureFirstStart({ core, config, database }: FirstStartDep
   // Made from the command line before the first start: that account and its password are known to whoever made it.
   if (await core.accounts.findByLogin(SUPERUSER_EMAIL)) return undefined
   const password = randomBytes(15).toString('base64url')
-  const account = await core.accounts.create({ email: SUPERUSER_EMAIL, password, emailVerified: true })
+  const person = { email: SUPERUSER_EMAIL, password, emailVerified: true }
+  const account = await core.accounts.create(person, (executor, { id, email }) =>
+    core.audit.record(executor, SYSTEM, {
+      action: 'account.created',
+      target: { kind: 'account', id },
+      after: { id, email },
+    }),
+  )
   await core.access.assignRole(account.id, 'superuser')
   return { email: account.email, password, clientId: DEMO_CLIENT_ID }
 }

@@ -160,10 +160,13 @@ export function createAccounts(deps: AccountsDeps) {
       }),
     )
 
-  async function ensure(input: NewAccount): Promise<{ outcome: Outcome; account: Account }> {
+  async function ensure(
+    input: NewAccount,
+    alongside?: (executor: Executor, after: Account, before?: Account) => Promise<void>,
+  ): Promise<{ outcome: Outcome; account: Account }> {
     const { outcome, before, changes } = await compare(input)
-    if (!before) return { outcome, account: await create(input) }
-    return { outcome, account: outcome === 'unchanged' ? before : await update(before.id, changes) }
+    if (!before) return { outcome, account: await create(input, alongside) }
+    return { outcome, account: outcome === 'unchanged' ? before : await update(before.id, changes, alongside) }
   }
 
   async function compare(input: NewAccount): Promise<Comparison> {
@@ -245,7 +248,10 @@ export function createAccounts(deps: AccountsDeps) {
      */
     change,
 
-    /** For a declarative file: makes the account with this e-mail address be as described. */
+    /**
+     * For a declarative file: makes the account with this e-mail address be as described. `alongside` runs in the same
+     * transaction when something is written.
+     */
     ensure,
 
     /** What ensure would do, without doing it. Throws like it for malformed members. */

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Account } from '../accounts/account.ts'
 import type { AccountInput } from '../accounts/account-input.ts'
+import { OPERATOR } from '../audit-event.ts'
 import type { Core } from '../compose.ts'
 import type { SessionView } from '../sessions/sessions.ts'
 import { examples } from './examples.ts'
@@ -88,8 +89,8 @@ async function create(options: CreateOptions): Promise<void> {
     locale: options.locale,
   }
   const set = Object.fromEntries(Object.entries(described).filter(([, value]) => value !== undefined))
-  const account = await withCore(({ accounts }) =>
-    accounts.create({ ...set, email, emailVerified: options.unverified !== true }),
+  const account = await withCore(({ accountAdministration }) =>
+    accountAdministration.create(OPERATOR, { ...set, email, emailVerified: options.unverified !== true }),
   )
   if (options.json) return printJson(present(account))
   console.log(`Created the account ${account.email}.\nid: ${account.id}`)
@@ -107,12 +108,12 @@ async function show(login: string, { json }: { json?: boolean }): Promise<void> 
 async function disable(login: string, { yes }: { yes?: boolean }): Promise<void> {
   if (!yes && !(await confirmed(`Disable the account ${login}? Its sessions and tokens end.`)))
     throw new UsageError('cancelled')
-  const { email } = await withCore(async (core) => core.accounts.disable((await find(core, login)).id))
+  const { email } = await withCore(async (core) => change(core, login, 'disabled'))
   console.log(`Disabled the account ${email}.`)
 }
 
 async function enable(login: string): Promise<void> {
-  const { email } = await withCore(async (core) => core.accounts.enable((await find(core, login)).id))
+  const { email } = await withCore(async (core) => change(core, login, 'active'))
   console.log(`Enabled the account ${email}.`)
 }
 
@@ -133,11 +134,14 @@ async function sessions(login: string, { json }: { json?: boolean }): Promise<vo
 async function signOut(login: string): Promise<void> {
   const { email } = await withCore(async (core) => {
     const account = await find(core, login)
-    await core.sessions.endAll(account.id)
+    await core.accountAdministration.signOut(OPERATOR, account.id)
     return account
   })
   console.log(`Signed ${email} out everywhere.`)
 }
+
+const change = async (core: Core, login: string, status: 'active' | 'disabled'): Promise<Account> =>
+  core.accountAdministration.change(OPERATOR, (await find(core, login)).id, { status }, () => undefined)
 
 async function find({ accounts }: Core, login: string): Promise<Account> {
   const account = (await accounts.findById(login)) ?? (await accounts.findByLogin(login))

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Core, Stores } from '../compose.ts'
 import { examples } from './examples.ts'
 import type { Manifest } from './manifest.ts'
+import { recorded } from './recorded.ts'
 import { withCore } from './with-core.ts'
 
 type Outcome = 'created' | 'changed' | 'unchanged'
@@ -39,7 +40,7 @@ async function apply(manifest: Manifest, core: Core, stores: Stores): Promise<vo
     if (secret !== undefined) console.log(`           client_secret of ${client.id}, shown this once: ${secret}`)
   })
   await eachOf('accounts', manifest.accounts, async ({ account: described, roles }) => {
-    const { outcome, account } = await core.accounts.ensure(described)
+    const { outcome, account } = await core.accounts.ensure(described, recorded(core))
     const isRegrouped = await changeRoles(core, account.id, roles)
     report('account', described.email, outcome === 'unchanged' && isRegrouped ? 'changed' : outcome)
   })

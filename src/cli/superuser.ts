@@ -1,8 +1,10 @@
 import type { Command } from 'commander'
+import { OPERATOR } from '../audit-event.ts'
 import type { Core } from '../compose.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
 import { confirmed, required, requiredSecret, secretFrom } from './prompt.ts'
+import { recorded } from './recorded.ts'
 import { withCore } from './with-core.ts'
 
 export interface SuperuserOptions {
@@ -60,33 +62,36 @@ export async function describeSuperuser(options: SuperuserOptions) {
 type Described = Awaited<ReturnType<typeof describeSuperuser>>
 
 /** An account with the address becomes a superuser and keeps its password, unless one is given. */
-export async function createSuperuser({ accounts, access }: Core, described: Described): Promise<void> {
+export async function createSuperuser(core: Core, described: Described): Promise<void> {
+  const { accounts, access } = core
   const { email, names, password: given } = described
   await access.initialize()
   const existing = await accounts.findByLogin(email)
   if (existing) {
     const changes = { ...names, ...(given === undefined ? {} : { password: given }) }
-    if (Object.keys(changes).length > 0) await accounts.update(existing.id, changes)
+    if (Object.keys(changes).length > 0) await accounts.update(existing.id, changes, recorded(core))
     await access.assignRole(existing.id, 'superuser')
     console.log(`${existing.email} is a superuser${given === undefined ? '' : '; the password is replaced'}.`)
     return
   }
   const password = await requiredSecret(given, '--password or --password-file', 'Password')
   // In one transaction: an account that was to be a superuser is never left without the role.
-  const account = await accounts.create({ email, password, emailVerified: true, ...names }, (executor, { id }) =>
-    access.assignRole(id, 'superuser', executor),
-  )
+  const person = { email, password, emailVerified: true, ...names }
+  const account = await accounts.create(person, async (executor, made) => {
+    await recorded(core)(executor, made)
+    await access.assignRole(made.id, 'superuser', executor)
+  })
   console.log(`Created the superuser ${account.email}.`)
 }
 
 async function remove(options: { email?: string; yes?: boolean }): Promise<void> {
   const email = await required(options.email, '--email', 'E-mail address of the superuser')
   if (!options.yes && !(await confirmed(`Delete the account ${email}?`))) throw new UsageError('cancelled')
-  await withCore(async ({ accounts, access }) => {
+  await withCore(async ({ accounts, access, accountAdministration }) => {
     const account = await accounts.findByLogin(email)
     const isSuperuser = account !== undefined && (await access.rolesOf(account.id)).includes('superuser')
     if (!isSuperuser) throw new Error(`There is no superuser ${email}.`)
-    await accounts.remove(account.id)
+    await accountAdministration.remove(OPERATOR, account.id)
     console.log(`Deleted the superuser ${account.email}.`)
   })
 }

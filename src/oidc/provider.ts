@@ -2,7 +2,7 @@
  * The one place that makes an engine instance with every seam of ours. It can be called again with new keys: a rebuilt
  * engine gets the same overrides and listeners.
  */
-import { Provider } from 'oidc-provider'
+import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { Credentials } from '../accounts/authentication.ts'
 import type { Client } from '../clients/client.ts'
@@ -50,7 +50,7 @@ export interface ProviderDeps
   countWrongSecret(guess: { clientId: string; from: string | undefined }): Promise<void>
   /** Puts a sign-in on its account's list of sessions, or renews its last use. */
   rememberSession(session: NewSession): Promise<void>
-  onRefreshReuse(event: { grantId: string; clientId: string | undefined }): void
+  onRefreshReuse(event: { grantId: string; clientId: string | undefined; accountId: string | undefined }): void
 }
 
 export function buildProvider(deps: ProviderDeps) {
@@ -61,7 +61,7 @@ export function buildProvider(deps: ProviderDeps) {
     ephemeral,
     revocation,
     settledCodeSeconds: longestLives(deps).accessTokenSeconds + 60,
-    onReuse: deps.onRefreshReuse,
+    onReuse: tellReuse,
   })
   const register = createSessionRegister({ clock: signInClock, remember: deps.rememberSession })
   const clientAdapter = createClientAdapter(deps.findClient)
@@ -84,6 +84,9 @@ export function buildProvider(deps: ProviderDeps) {
       cookieKeys: keyring.cookieKeys,
     }),
   )
+  provider.on('grant.revoked', (ctx, grantId) => {
+    if (ctx.oidc?.entities.RefreshToken?.consumed) tellReuse(ctx, grantId)
+  })
   nameIdsAfterTheirGrant(provider)
   signRefreshTokens(provider)
   carryLineage(provider, signInClock)
@@ -95,6 +98,12 @@ export function buildProvider(deps: ProviderDeps) {
   const tokenEndpoints = createTokenEndpoints({ provider, inspection, rotation, register })
 
   return { provider, tokenEndpoints, tokens, resourceServers, inspection }
+
+  /** RFC 9700 section 4.14.2: whoever of the two it was, the grant has ended, and somebody should look. */
+  function tellReuse({ oidc }: KoaContextWithOIDC, grantId: string): void {
+    const { accountId } = oidc.entities.RefreshToken ?? {}
+    deps.onRefreshReuse({ grantId, clientId: oidc.client?.clientId, accountId })
+  }
 
   async function isDefaultAudience(audience: string, clientId: string): Promise<boolean> {
     const client = await provider.Client.find(clientId)

@@ -46,7 +46,8 @@ export interface RefreshRotationDeps {
   revocation: Revocation
   /** A replayed code must be recognised at least as long as the tokens it gave may live. */
   settledCodeSeconds: number
-  onReuse(event: { grantId: string; clientId: string | undefined }): void
+  /** The previous generation is back; older ones the engine itself finds out. */
+  onReuse(ctx: KoaContextWithOIDC, grantId: string): void
 }
 
 export type RefreshRotation = ReturnType<typeof createRefreshRotation>
@@ -94,7 +95,7 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       }
       if (rotation.outcome === 'reuse') {
         await revocation.revokeReused(keys.grantId)
-        deps.onReuse({ grantId: keys.grantId, clientId: ctx.oidc.client?.clientId })
+        deps.onReuse(ctx, keys.grantId)
         throw new errors.InvalidGrant('refresh token already used')
       }
       if (rotation.outcome === 'gone') throw new errors.InvalidGrant('refresh token not found')
