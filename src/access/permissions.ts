@@ -125,6 +125,8 @@ export function createPermissions({ db, changeBy, permissions, resources }: Perm
     /** Throws not_found (404). */
     find: (id: string): Promise<Permission> => existing(db, id),
 
+    findByKey: (key: string): Promise<Permission | undefined> => permissions.findByKey(db, key),
+
     /** In the order of keys. */
     list: async (page: PrefixPage) =>
       onePageByKey(await permissions.page(db, { ...page, limit: page.limit + 1 }), page.limit),

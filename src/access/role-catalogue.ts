@@ -34,21 +34,23 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
     executor ? changes.within(executor, OPERATOR, work) : changes.change(OPERATOR, work)
 
   /** Adds what is missing and leaves alone what an operator has changed since. */
-  const initialize = (): Promise<{ created: string[] }> =>
-    changes.change(SYSTEM, async (change) => {
-      const created: string[] = []
-      for (const base of BASE_PERMISSIONS) {
-        if (await stores.permissions.findByKey(change.executor, base.key)) continue
-        created.push((await permissions.create(change, base)).key)
-      }
-      for (const { permissions: held, ...base } of BASE_ROLES) {
-        const found = await stores.roles.findByKey(change.executor, base.key)
-        const role = found ?? (await roles.create(change, base))
-        if (!found) created.push(role.key)
-        for (const key of held) await roles.addPermission(change, role.id, key)
-      }
-      return { created }
-    })
+  const initialize = (executor?: Executor): Promise<{ created: string[] }> =>
+    executor ? changes.within(executor, SYSTEM, addBaseSet) : changes.change(SYSTEM, addBaseSet)
+
+  async function addBaseSet(change: Change): Promise<{ created: string[] }> {
+    const created: string[] = []
+    for (const base of BASE_PERMISSIONS) {
+      if (await stores.permissions.findByKey(change.executor, base.key)) continue
+      created.push((await permissions.create(change, base)).key)
+    }
+    for (const { permissions: held, ...base } of BASE_ROLES) {
+      const found = await stores.roles.findByKey(change.executor, base.key)
+      const role = found ?? (await roles.create(change, base))
+      if (!found) created.push(role.key)
+      for (const key of held) await roles.addPermission(change, role.id, key)
+    }
+    return { created }
+  }
 
   async function ensurePermission(input: PermissionInput, executor?: Executor): Promise<Outcome> {
     checkKeyAndDescription(input)
@@ -88,6 +90,15 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
     })
   }
 
+  async function dropIncludes({ key, includes }: RoleInput, executor?: Executor): Promise<Outcome> {
+    return asOperator(executor, async (change) => {
+      const role = includes && (await stores.roles.findByKey(change.executor, key))
+      if (!role) return 'unchanged'
+      const wanted = await stores.roles.findByKeys(change.executor, includes)
+      return (await excludeOthers(change, role, wanted)) ? 'changed' : 'unchanged'
+    })
+  }
+
   async function replacePermissions(change: Change, role: Role, keys: readonly string[]): Promise<boolean> {
     const { executor } = change
     const wanted = allOf('permission', keys, await stores.permissions.findByKeys(executor, keys))
@@ -105,10 +116,16 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
     const wanted = allOf('role', keys, await stores.roles.findByKeys(executor, keys), '/includes')
     const included = await stores.graph.includedIds(executor, role.id)
     const added = wanted.filter(({ id }) => !included.includes(id))
+    const isCut = await excludeOthers(change, role, wanted)
+    for (const { key } of added) await roles.include(change, role.id, key).catch(refuseAsInclude)
+    return isCut || added.length > 0
+  }
+
+  async function excludeOthers(change: Change, role: Role, wanted: readonly Role[]): Promise<boolean> {
+    const included = await stores.graph.includedIds(change.executor, role.id)
     const dropped = included.filter((id) => !wanted.some((other) => other.id === id))
     for (const id of dropped) await roles.exclude(change, role.id, id)
-    for (const { key } of added) await roles.include(change, role.id, key)
-    return added.length + dropped.length > 0
+    return dropped.length > 0
   }
 
   async function requireRoles(keys: readonly string[], executor: Executor): Promise<void> {
@@ -116,8 +133,15 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
     allOf('role', unbased, await stores.roles.findByKeys(executor, unbased))
   }
 
+  async function requirePermissions(keys: readonly string[], executor: Executor): Promise<void> {
+    allOf('permission', keys, await stores.permissions.findByKeys(executor, keys))
+  }
+
   return {
-    /** The base permissions and system roles. Repeatable, also by two servers at once; answers what was missing. */
+    /**
+     * The base permissions and system roles; without an executor in a transaction of its own. Repeatable, also by two
+     * servers at once; answers what was missing.
+     */
     initialize,
 
     /**
@@ -135,9 +159,25 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
      */
     ensureRole,
 
+    /**
+     * Takes from a role what it includes and by its description no longer does. For a file whose roles could not be
+     * brought into their places one after the other as long as old edges stand.
+     */
+    dropIncludes,
+
     /** Throws bad_request (400) naming what is no role. The system roles count before they are there. */
     requireRoles,
+
+    /** Throws bad_request (400) naming what is no permission. */
+    requirePermissions,
   }
+}
+
+/** A body of the API names one role, a description of a role many. */
+function refuseAsInclude(error: unknown): never {
+  if (!(error instanceof AppError && error.code === 'cycle')) throw error
+  const faults = error.faults.map(({ message }) => ({ pointer: '/includes', message }))
+  throw new AppError('cycle', 409, error.message, { cause: error, faults })
 }
 
 /** A change that changes nothing answers what was. */

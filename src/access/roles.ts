@@ -166,6 +166,14 @@ export function createRoles({ db, changeBy, roles, graph, permissions }: RolesDe
     /** Throws not_found (404). */
     find: (id: string): Promise<Role> => existing(db, id),
 
+    findByKey: (key: string): Promise<Role | undefined> => roles.findByKey(db, key),
+
+    /** The keys of all it holds, with the roles it includes, sorted. Throws not_found (404). */
+    async combinedPermissions(id: string): Promise<string[]> {
+      await existing(db, id)
+      return (await graph.permissionKeys(db, id)).sort()
+    },
+
     /** In the order of keys. */
     list: async (page: PrefixPage) => onePageByKey(await roles.page(db, oneMore(page)), page.limit),
 

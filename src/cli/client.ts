@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { OPERATOR } from '../audit-event.ts'
 import type { Client, ClientAuthMethod, ClientType } from '../clients/client.ts'
 import type { ClientInput } from '../clients/client-registration.ts'
 import { examples } from './examples.ts'
@@ -111,7 +112,7 @@ function seconds(value: string): number {
 async function create(options: CreateOptions): Promise<void> {
   const type = await chosen(options.type, TYPES, '--type', 'What kind of application is it?')
   const input = inputOf({ ...options, type })
-  const { client, secret } = await withCore(({ clients }) => clients.create(input))
+  const { client, secret } = await withCore(({ clientAdministration }) => clientAdministration.create(OPERATOR, input))
   if (options.json) return printJson({ ...presentClient(client), ...(secret ? { client_secret: secret } : {}) })
   console.log(`Registered the ${client.type} client "${client.name}".`)
   console.log(`client_id:     ${client.id}`)
@@ -184,7 +185,7 @@ async function show(id: string, { json }: { json?: boolean }): Promise<void> {
 async function remove(id: string, { yes }: { yes?: boolean }): Promise<void> {
   if (!yes && !(await confirmed(`Delete the client ${id}? Its grants and tokens end.`)))
     throw new UsageError('cancelled')
-  await withCore(({ clients }) => clients.remove(id))
+  await withCore(({ clientAdministration }) => clientAdministration.remove(OPERATOR, id))
   console.log(`Deleted the client ${id}.`)
 }
 

@@ -35,7 +35,7 @@ export type ClientPatch = {
 }
 
 export interface ClientAdministrationDeps {
-  clients: Pick<Clients, 'read' | 'search' | 'create' | 'revise' | 'rotateSecret' | 'remove'>
+  clients: Pick<Clients, 'read' | 'search' | 'create' | 'ensure' | 'revise' | 'rotateSecret' | 'remove'>
   changes: AccessChanges
 }
 
@@ -87,6 +87,12 @@ export function createClientAdministration({ clients, changes }: ClientAdministr
           return patched(before, patch)
         },
         recorded(actor, 'changed'),
+      ),
+
+    /** For a declarative file, as Clients.ensure is. Throws as create does. */
+    ensure: (actor: Actor, input: ClientInput & { id: string }) =>
+      clients.ensure(input, (executor, states, write) =>
+        recorded(actor, states.before ? 'changed' : 'created')(executor, states, write),
       ),
 
     /** Makes a new secret; the old one is dead. Throws as change does, and conflict (409) where there is none. */

@@ -103,11 +103,15 @@ export function createClients(deps: ClientsDeps) {
     return { client, secret: input.secret === undefined ? secret : undefined }
   }
 
-  async function ensure(input: NamedInput): Promise<Registered & { outcome: Outcome }> {
+  async function ensure(input: NamedInput, around: AroundClient = plainly): Promise<Registered & { outcome: Outcome }> {
     const { outcome, before, client, generated } = await compare(input)
-    if (!before) return { outcome, ...(await create(input)) }
+    if (!before) return { outcome, ...(await create(input, around)) }
     if (outcome === 'unchanged') return { outcome, client: before, secret: undefined }
-    await store.update(db, client, new Date(clock.now()))
+    await inTransaction(db, (executor) =>
+      around(executor, { before, after: client }, async () => {
+        await store.update(executor, client, new Date(clock.now()))
+      }),
+    )
     cache.forget(client.id)
     return { outcome, client, secret: generated }
   }
@@ -214,7 +218,10 @@ export function createClients(deps: ClientsDeps) {
     /** Puts a new secret in the place of the old one. Throws not_found (404), conflict (409) where there is none. */
     rotateSecret,
 
-    /** For a declarative file: makes the client be as described. Without a secret the one it has stays. */
+    /**
+     * For a declarative file: makes the client be as described, as a part of a larger write. Without a secret the one it
+     * has stays.
+     */
     ensure,
 
     /** What ensure would do, without doing it. Throws like it for malformed members. */
