@@ -27,6 +27,9 @@ export interface Result {
   rawSpread: number
 }
 
+/** Long enough for every token of a list to have been met. */
+const WARM_SECONDS = 4
+
 interface Run {
   name: string
   server: Measured
@@ -69,7 +72,7 @@ export async function runComparison(
         ? byChains('usher', targets.usher, comparison.usher, chains.usher)
         : await byWrk('usher', targets.usher, comparison.usher),
     ]
-    for (const { measure } of runs) await measure(1) // warm
+    for (const { measure } of runs) await measure(WARM_SECONDS)
     const figures = new Map<string, Figures[]>(runs.map(({ name }) => [name, []]))
     for (let round = 0; round < rounds; round += 1) {
       for (const run of round % 2 === 0 ? runs : runs.toReversed()) {

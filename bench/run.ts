@@ -3,7 +3,7 @@
  * machine. Every comparison goes A B C C B A, so that a machine that slows down slows all of them. Ratios are the result;
  * figures per second belong to this machine and this minute.
  *
- * npm run bench -- [case …] [--rounds 6] [--seconds 2] [--out FILE]
+ * npm run bench -- [case …] [--rounds 6] [--seconds 2] [--out FILE] [--profile FOLDER]
  */
 import { execFileSync } from 'node:child_process'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '6' },
     seconds: { type: 'string', default: '2' },
     out: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 if (!has('wrk')) {
@@ -61,6 +62,7 @@ const env = {
   USHER_ACCESS_TOKEN_TTL: '3600',
   USHER_SIGN_INS_PER_MINUTE: '100000',
   USHER_LOG_LEVEL: 'info',
+  ...(values.profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${values.profile}` }),
 }
 let seeded: Awaited<ReturnType<typeof seed>> | undefined
 let targets: Awaited<ReturnType<typeof startTargets>> | undefined

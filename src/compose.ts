@@ -112,14 +112,15 @@ import { createConnectedGrants } from './oidc/connected-grants.ts'
 import { createEnginePages } from './oidc/engine-pages.ts'
 import { logEngineEvents } from './oidc/events.ts'
 import { createFastEndpoints } from './oidc/fast-endpoints.ts'
+import { createFastUserinfo } from './oidc/fast-userinfo.ts'
 import { mountFirstPartySession } from './oidc/first-party-session.ts'
 import { allowFormTargets } from './oidc/form-targets.ts'
 import { mountInteractions } from './oidc/interactions.ts'
 import { rotateKeys } from './oidc/key-rotation.ts'
 import { type Keyring, listKeys, openKeyring, watchKeyring } from './oidc/keystore.ts'
 import { createOwnTokenEndpoint } from './oidc/own-token-endpoint.ts'
-import { createPlainClient } from './oidc/plain-client.ts'
 import { createPermissionChangeStore } from './oidc/permission-change-store.ts'
+import { createPlainClient } from './oidc/plain-client.ts'
 import { buildProvider, longestLives } from './oidc/provider.ts'
 import { createPublishedDocuments } from './oidc/published-documents.ts'
 import { createRevocation } from './oidc/revocation.ts'
@@ -635,6 +636,12 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   })
   const audience = resourceServers.ownAudience
   const decide = createFastDecisions({ decisions: core.decisions, identify, verdictOn, audience })
+  const userinfo = createFastUserinfo({
+    ...{ ownAudience: audience, tokens, findActiveAccount },
+    revocation: core.revocation,
+    ephemeral: stores.ephemeral,
+    findClient: core.clients.find,
+  })
   const dispatch = createDispatcher({
     ...config,
     securityHeaders: securityHeadersOf(issuer),
@@ -646,6 +653,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
         [`POST ${ROUTES.introspection}`, fast.introspection],
         [`POST ${ROUTES.revocation}`, fast.revocation],
         [`POST ${ROUTES.token}`, fast.token],
+        [`GET ${ROUTES.userinfo}`, userinfo],
         ['GET /api/v1/auth_token/validation', decide.validation],
       ]),
       patterns: ['/api/v1/users/', '/api/v1/accounts/'].map((prefix) => {

@@ -43,3 +43,16 @@ export const isOpaqueId = (value: unknown): value is string => typeof value === 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export const isUuid = (value: unknown): value is string => typeof value === 'string' && UUID.test(value)
+
+const REQUEST_ID_BYTES = 12
+const REQUEST_IDS_AT_ONCE = 256
+let requestIds = { bytes: Buffer.alloc(0), used: 0 }
+
+/** The id of a request: unique, and made by the hundred, because every request needs one and none is a secret. */
+export function requestId(): string {
+  const { bytes, used } = requestIds
+  if (used === bytes.length) requestIds = { bytes: randomBytes(REQUEST_ID_BYTES * REQUEST_IDS_AT_ONCE), used: 0 }
+  const begin = requestIds.used
+  requestIds.used += REQUEST_ID_BYTES
+  return requestIds.bytes.toString('base64url', begin, requestIds.used)
+}

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
-import { opaqueId } from '../ids.ts'
+import { requestId } from '../ids.ts'
 import type { Logger } from '../observability/logger.ts'
 import { shortAddress } from './remote-address.ts'
 
@@ -16,7 +16,7 @@ export interface Exchange {
   /** What follows the question mark, empty without one. */
   readonly query: string
   /** Sends the answer, with the headers that every answer carries. `headers` alternates names and values. */
-  answer(status: number, headers: readonly string[], body: string | Buffer): void
+  answer(status: number, headers: readonly string[], body: string): void
 }
 
 /** False: nothing was sent, and the chain is to answer. */
@@ -41,6 +41,7 @@ export interface DispatcherDeps {
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
+const ASCII = /^[\x20-\x7e\n]*$/
 /** The same rule as in request-id.ts. */
 const WELL_FORMED_ID = /^[\w-]{8,64}$/
 
@@ -61,7 +62,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
   function exchangeOf(request: IncomingMessage, response: ServerResponse, path: string, query: string): Exchange {
     const startedAt = clock.now()
     const presented = request.headers['x-request-id']
-    const id = typeof presented === 'string' && WELL_FORMED_ID.test(presented) ? presented : opaqueId(96)
+    const id = typeof presented === 'string' && WELL_FORMED_ID.test(presented) ? presented : requestId()
     return {
       request,
       path,
@@ -70,7 +71,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
         // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
         const length = status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]
         response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, ...length])
-        response.end(body)
+        // Plain ASCII leaves in one piece with the headers, without being encoded.
+        response.end(body, ASCII.test(body) ? 'latin1' : 'utf8')
         const { method } = request
         const ip = shortAddress(addressOf(request, trustedProxies))
         logger.info({ req_id: id, method, path, status, ms: clock.now() - startedAt, ip }, 'request')

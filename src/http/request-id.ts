@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import { opaqueId } from '../ids.ts'
+import { requestId as newRequestId } from '../ids.ts'
 import { requestScope } from '../observability/logger.ts'
 import './request-state.ts'
 
@@ -10,7 +10,7 @@ const WELL_FORMED = /^[\w-]{8,64}$/
 export function createRequestId(): Middleware {
   return async function requestId(ctx, next) {
     const presented = ctx.get('X-Request-Id')
-    const id = WELL_FORMED.test(presented) ? presented : opaqueId(96)
+    const id = WELL_FORMED.test(presented) ? presented : newRequestId()
     ctx.state.requestId = id
     ctx.set('X-Request-Id', id)
     await requestScope.run({ requestId: id }, next)

@@ -35,6 +35,7 @@ export function createLogger({ level, destination }: LoggerOptions): Logger {
       formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
       hooks: { streamWrite: withoutSecretText },
     },
-    destination ?? pino.destination({ fd: 1, sync: true }),
+    // Lines that come while one is being written leave together with the next; what is left is written at the exit.
+    destination ?? pino.destination({ fd: 1, sync: false }),
   )
 }

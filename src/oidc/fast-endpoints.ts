@@ -26,7 +26,14 @@ export interface FastEndpointsDeps {
 
 /** What the engine says to callers without an Origin. */
 const CORS = ['Vary', 'Origin', 'Access-Control-Allow-Origin', '*', 'Access-Control-Expose-Headers', 'WWW-Authenticate']
-const JSON_HEADERS = ['Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8', ...CORS]
+/** Of its JSON answers. */
+export const ENGINE_JSON_HEADERS = [
+  'Cache-Control',
+  'no-store',
+  'Content-Type',
+  'application/json; charset=utf-8',
+  ...CORS,
+]
 const EMPTY_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', ...CORS]
 
 const CLIENT_FIELDS = ['client_id', 'client_secret']
@@ -66,7 +73,7 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
     const token = fields.get('token') ?? ''
     if (!SIGNED.test(token)) return false
     const body = await inspection.introspect({ clientId: client.id, audience: client.audience }, token)
-    exchange.answer(200, JSON_HEADERS, JSON.stringify(body))
+    exchange.answer(200, ENGINE_JSON_HEADERS, JSON.stringify(body))
     return true
   }
 
@@ -101,7 +108,7 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
       token_type: 'Bearer',
       ...(scope === undefined ? {} : { scope }),
     }
-    exchange.answer(200, JSON_HEADERS, JSON.stringify(body))
+    exchange.answer(200, ENGINE_JSON_HEADERS, JSON.stringify(body))
     return true
   }
 

@@ -16,7 +16,7 @@ export interface PublishedDocumentsDeps {
 }
 
 interface Document {
-  body: Buffer
+  body: string
   etag: string
   headers: string[]
 }
@@ -34,7 +34,7 @@ export function createPublishedDocuments(deps: PublishedDocumentsDeps): (path: s
     const listener: RequestListener = (request, response) => answer(asReceived(request), response)
     const reply = await inject(listener, { method: 'GET', url: path, headers: { host } })
     if (reply.statusCode !== 200) throw new Error(`${path} answered ${reply.statusCode}`)
-    const body = reply.rawPayload
+    const body = reply.payload // as text it leaves in one piece with the headers
     const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
     const caching = ['Cache-Control', `public, max-age=${deps.maxAgeSeconds}`, 'ETag', etag]
     const kept = KEPT.flatMap((name) => [name, String(reply.headers[name.toLowerCase()] ?? '')])
