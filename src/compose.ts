@@ -351,7 +351,9 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
   const { mailer, mailbox } = composeMail(config)
   const { send } = mailer
   const enqueue = outbox.add
-  const codes = createOneTimeCodes({ store: createCodeStore(ephemeral), limits, pepper })
+  // What has been guessed at codes outlives Redis: flushing it must not give a single guess back.
+  const durableLimits = createLimits(createSqlEphemeral(stores.database), { pepper })
+  const codes = createOneTimeCodes({ store: createCodeStore(ephemeral), limits: durableLimits, pepper })
   const notice = createPasswordNotice({ accounts, enqueue, send })
   outbox.handle(PASSWORD_NOTICE, notice.deliver)
   const registration = createRegistration({
