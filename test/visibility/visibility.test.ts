@@ -14,6 +14,7 @@ import { inTransaction } from '../../src/storage/transaction.ts'
 import { createVisibility, type Visibility } from '../../src/visibility/visibility.ts'
 import { isVisible, LEVELS, type Level } from '../../src/visibility/visibility-decision.ts'
 import { createVisibilityStore } from '../../src/visibility/visibility-store.ts'
+import { freshPglite } from '../support/database.ts'
 import { lostDatabase, type OpenStores, openStores } from '../support/open-stores.ts'
 import { refusal } from '../support/refusal.ts'
 
@@ -202,6 +203,18 @@ describe('visibility groups', function () {
         { numRuns: 6 },
       )
     })
+  })
+
+  it('are kept by the embedded database as well', async () => {
+    const embedded = await freshPglite()
+    const here = processes()(embedded.db)
+    const a = await here.create(OPERATOR, { key: 'a' })
+    await here.create(OPERATOR, { key: 'b', parent: 'a' })
+    await here.create(OPERATOR, { key: 'c' })
+    expect(of(await refusal(here.update(OPERATOR, a.id, { parent: 'b' })))).to.deep.equal([409, 'cycle'])
+    expect((await here.update(OPERATOR, a.id, { parent: 'c' })).parent).to.equal('c')
+    expect(await createVisibilityStore().tree.heightOf(embedded.db, a.id)).to.equal(2)
+    await embedded.close()
   })
 
   describe('have members', () => {
