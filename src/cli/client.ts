@@ -3,10 +3,12 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { OPERATOR } from '../audit-event.ts'
 import type { Client, ClientAuthMethod, ClientType } from '../clients/client.ts'
 import type { ClientInput } from '../clients/client-registration.ts'
+import { everyAfter } from './every-page.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
-import { inWords, printJson, printTable, withoutUndefined } from './output.ts'
+import { printJson, printMembers, printTable, withoutUndefined } from './output.ts'
 import { chosen, confirmed, secretFrom } from './prompt.ts'
+import { several } from './several.ts'
 import { withCore } from './with-core.ts'
 
 const TYPES: readonly ClientType[] = ['web', 'spa', 'native', 'machine']
@@ -90,8 +92,6 @@ export function addClient(program: Command): void {
   client.addHelpText('after', examples('usher client create --help', 'usher client list'))
 }
 
-const several = (value: string, before: string[] = []): string[] => [...before, value]
-
 const severalWords = (value: string, before: string[] = []): string[] => [
   ...before,
   ...value.split(/\s+/).filter((word) => word !== ''),
@@ -151,7 +151,7 @@ function readJwks(path: string): unknown {
 }
 
 async function list({ json }: { json?: boolean }): Promise<void> {
-  const clients = await withCore(async (core) => await everyPage(core.clients.list))
+  const clients = await withCore(({ clients }) => everyAfter(clients.list, ({ id }) => id))
   if (json) return printJson(clients.map(presentClient))
   const rows = clients.map((client) => ({
     id: client.id,
@@ -163,23 +163,12 @@ async function list({ json }: { json?: boolean }): Promise<void> {
   printTable(rows, 'There are no clients yet. "usher client create" registers one.')
 }
 
-async function everyPage(list: (page: { after?: string; limit: number }) => Promise<Client[]>): Promise<Client[]> {
-  const limit = 100
-  const all = await list({ limit })
-  for (let last = all.at(-1); last && all.length % limit === 0; ) {
-    const page = await list({ after: last.id, limit })
-    all.push(...page)
-    last = page.at(-1)
-  }
-  return all
-}
-
 async function show(id: string, { json }: { json?: boolean }): Promise<void> {
   const client = await withCore(({ clients }) => clients.find(id))
   if (!client) throw new Error(`There is no client ${id}.`)
   const presented = presentClient(client)
   if (json) return printJson(presented)
-  for (const [name, value] of Object.entries(presented)) console.log(`${name}: ${inWords(value)}`)
+  printMembers(presented)
 }
 
 async function remove(id: string, { yes }: { yes?: boolean }): Promise<void> {

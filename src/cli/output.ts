@@ -22,9 +22,20 @@ export function printTable(rows: readonly Row[], whenEmpty: string): void {
   for (const row of rows) console.log(line(columns.map((column) => row[column] ?? '')))
 }
 
+/** A line for each member. */
+export function printMembers(object: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(object)) console.log(`${name}: ${inWords(value)}`.trimEnd())
+}
+
 /** A member of an object as people read it. */
 export const inWords = (value: unknown): string =>
-  Array.isArray(value) ? value.join(' ') : typeof value === 'object' ? JSON.stringify(value) : String(value)
+  value === null
+    ? '-'
+    : Array.isArray(value)
+      ? value.join(' ')
+      : typeof value === 'object'
+        ? JSON.stringify(value)
+        : String(value)
 
 export const withoutUndefined = (value: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))

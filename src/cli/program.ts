@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { addAccount } from './account.ts'
 import { addApply } from './apply.ts'
+import { addCan } from './can.ts'
 import { addClient } from './client.ts'
 import { addConfig } from './config.ts'
 import { addDocs } from './docs.ts'
@@ -10,8 +11,11 @@ import { examples } from './examples.ts'
 import { addInit } from './init.ts'
 import { addKeys } from './keys.ts'
 import { addMigrate } from './migrate.ts'
+import { addPermission } from './permission.ts'
+import { addRole } from './role.ts'
 import { addServe } from './serve.ts'
 import { addSuperuser } from './superuser.ts'
+import { addTeam } from './team.ts'
 
 const versionOf = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
@@ -30,6 +34,10 @@ export function createProgram(): Command {
     addSuperuser,
     addAccount,
     addClient,
+    addRole,
+    addPermission,
+    addTeam,
+    addCan,
     addKeys,
     addApply,
     addConfig,
