@@ -104,7 +104,6 @@ import { createSmtp } from './mail/smtp.ts'
 import { createTemplates } from './mail/templates.ts'
 import { createHealth } from './observability/health.ts'
 import type { Logger } from './observability/logger.ts'
-import { createAccessTokenSigner } from './oidc/access-token-signer.ts'
 import { createCurrentSession, mountAccountSignIn } from './oidc/account-sign-in.ts'
 import { mountAuthorizationPost } from './oidc/authorization-post.ts'
 import { ROUTES } from './oidc/configuration.ts'
@@ -112,6 +111,7 @@ import { createConnectedGrants } from './oidc/connected-grants.ts'
 import { createEnginePages } from './oidc/engine-pages.ts'
 import { logEngineEvents } from './oidc/events.ts'
 import { createFastEndpoints } from './oidc/fast-endpoints.ts'
+import { createFastRefresh } from './oidc/fast-refresh.ts'
 import { createFastUserinfo } from './oidc/fast-userinfo.ts'
 import { mountFirstPartySession } from './oidc/first-party-session.ts'
 import { allowFormTargets } from './oidc/form-targets.ts'
@@ -131,6 +131,7 @@ import { createRevocationStream } from './oidc/revocation-stream.ts'
 import { createRevocationWriter } from './oidc/revocation-writer.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
 import { createSignInClock } from './oidc/sign-in-clock.ts'
+import { createTokenSigner } from './oidc/token-signer.ts'
 import { createIdentify, createTokenVerdict } from './oidc/token-validation.ts'
 import { mountRecoveryPages } from './password-reset/pages.ts'
 import { createPasswordReset, PASSWORD_RESET } from './password-reset/password-reset.ts'
@@ -543,7 +544,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     maxAgeSeconds: core.devices.lifeSeconds,
   })
 
-  const { provider, tokenEndpoints, tokens, resourceServers, inspection } = buildProvider({
+  const { provider, tokenEndpoints, tokens, resourceServers, inspection, rotation } = buildProvider({
     ...config,
     ...createEnginePages(render),
     keyring,
@@ -627,16 +628,24 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     listener: () => provider.callback(),
     maxAgeSeconds: JWKS_CACHE_SECONDS,
   })
+  const audience = resourceServers.ownAudience
+  const signer = createTokenSigner(keyring.engineJwks().keys)
   const fast = createFastEndpoints({
     signInClock: core.signInClock,
     ...config,
-    ownAudience: resourceServers.ownAudience,
+    ownAudience: audience,
     clock,
     authenticate: createPlainClient({ findClient: core.clients.find, matchesSecret: core.clients.compareSecret }),
     inspection,
-    sign: createAccessTokenSigner(keyring.engineJwks().keys),
+    sign: signer.accessToken,
+    refresh: createFastRefresh({
+      ...config,
+      ...{ ownAudience: audience, clock, tokens, rotation, signer, findActiveAccount },
+      ephemeral: stores.ephemeral,
+      authorizationClaims: core.tokenClaims,
+      rememberSession: core.sessions.remember,
+    }),
   })
-  const audience = resourceServers.ownAudience
   const decide = createFastDecisions({ decisions: core.decisions, identify, verdictOn, audience })
   const userinfo = createFastUserinfo({
     ...{ ownAudience: audience, tokens, findActiveAccount },

@@ -15,6 +15,8 @@ export interface Exchange {
   readonly path: string
   /** What follows the question mark, empty without one. */
   readonly query: string
+  /** Whose request it is, behind the trusted proxies. */
+  address(): string
   /** Sends the answer, with the headers that every answer carries. `headers` alternates names and values. */
   answer(status: number, headers: readonly string[], body: string): void
 }
@@ -67,6 +69,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       request,
       path,
       query,
+      address: () => addressOf(request, trustedProxies),
       answer(status, headers, body) {
         // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
         const length = status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]

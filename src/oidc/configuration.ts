@@ -55,6 +55,14 @@ export const SECONDS = {
 export const grantSecondsFor = (refreshTokenTtlSeconds: number): number =>
   Math.max(SECONDS.grant, refreshTokenTtlSeconds)
 
+/** Idle life of a refresh token in seconds, never past the absolute end of its grant; `own` is that of its client. */
+export const refreshTokenLife =
+  ({ clock, ttlSeconds }: { clock: Clock; ttlSeconds: number }) =>
+  (firstIssuedAt: number | undefined, own: number | undefined): number => {
+    const { iat } = issuedAt(clock)
+    return Math.max(1, Math.min(own ?? ttlSeconds, (firstIssuedAt ?? iat) + grantSecondsFor(ttlSeconds) - iat))
+  }
+
 export interface EngineConfigurationDeps {
   adapter: (model: string) => Adapter
   jwks: { keys: JWK[] }
@@ -96,6 +104,7 @@ const mayCallFrom = (origin: string, client: EngineClient): boolean =>
 export function engineConfiguration(deps: EngineConfigurationDeps): Configuration {
   const { resourceServers, clock } = deps
   const grantSeconds = grantSecondsFor(deps.refreshTokenTtlSeconds)
+  const lifeOfRefreshToken = refreshTokenLife({ clock, ttlSeconds: deps.refreshTokenTtlSeconds })
 
   return {
     adapter: deps.adapter,
@@ -133,7 +142,10 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
       Interaction: SECONDS.interaction,
       Session: SECONDS.session,
       Grant: grantSeconds,
-      RefreshToken: (_ctx, token, client) => refreshTokenLife(token.iiat, client),
+      RefreshToken: (_ctx, token, client) => {
+        const own = client[REFRESH_TOKEN_TTL]
+        return lifeOfRefreshToken(token.iiat, typeof own === 'number' ? own : undefined)
+      },
     },
     interactions: { policy: policy(), url: (_ctx, interaction) => `/sign-in/${interaction.uid}` },
     clientBasedCORS: (_ctx, origin, client) => mayCallFrom(origin, client),
@@ -187,14 +199,6 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
           resourceServers.infoFor(resource, client, ctx.oidc.requestParamOIDCScopes),
       },
     },
-  }
-
-  /** Idle life of a refresh token, never past the absolute end of its grant. */
-  function refreshTokenLife(firstIssuedAt: number | undefined, client: EngineClient): number {
-    const own = client[REFRESH_TOKEN_TTL]
-    const idle = typeof own === 'number' ? own : deps.refreshTokenTtlSeconds
-    const { iat } = issuedAt(clock)
-    return Math.max(1, Math.min(idle, (firstIssuedAt ?? iat) + grantSeconds - iat))
   }
 }
 

@@ -22,6 +22,8 @@ export interface FastEndpointsDeps {
   authenticate: AuthenticatePlainly
   inspection: TokenInspection
   sign(claims: object): string
+  /** fast-refresh.ts */
+  refresh: FastGrant
 }
 
 /** What the engine says to callers without an Origin. */
@@ -38,21 +40,25 @@ const EMPTY_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', ...CORS]
 
 const CLIENT_FIELDS = ['client_id', 'client_secret']
 const TOKEN_FIELDS = new Set([...CLIENT_FIELDS, 'token', 'token_type_hint'])
-const CREDENTIALS_FIELDS = new Set([...CLIENT_FIELDS, 'grant_type', 'scope'])
+const GRANT_FIELDS = new Set([...CLIENT_FIELDS, 'grant_type', 'scope', 'refresh_token'])
 /** What the engine takes for a signed token. */
 const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/
 /** RFC 6749 section 3.3: tokens divided by single spaces. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/
 
 type Fields = ReadonlyMap<string, string>
-type Work = (exchange: Exchange, client: Client, fields: Fields) => boolean | Promise<boolean>
+/** Answers a request of an authenticated client; false when it is not of the ordinary kind. */
+export type FastGrant = (exchange: Exchange, client: Client, fields: Fields) => boolean | Promise<boolean>
+type Work = FastGrant
+
+const isRefresh = (fields: Fields): boolean => fields.get('grant_type') === 'refresh_token'
 
 export function createFastEndpoints(deps: FastEndpointsDeps) {
   const { inspection, clock } = deps
 
   /** A request whose form has only these fields, of a client that has proved who it is. */
   const plainly =
-    (known: ReadonlySet<string>, work: Work): FastHandler =>
+    (known: ReadonlySet<string>, work: Work, mayBePublic?: (fields: Fields) => boolean): FastHandler =>
     async (exchange) => {
       if (exchange.query !== '') return false
       const form = await readPlainForm(exchange.request)
@@ -60,7 +66,8 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
       const { fields, unread } = form
       try {
         const isKnown = [...fields.keys()].every((name) => known.has(name))
-        const client = isKnown ? await deps.authenticate(exchange.request, fields) : undefined
+        const options = { mayBePublic: mayBePublic?.(fields) === true }
+        const client = isKnown ? await deps.authenticate(exchange.request, fields, options) : undefined
         if (client && (await work(exchange, client, fields))) return true
       } catch {
         // The engine meets the same fault, and says so in the words of OAuth.
@@ -85,8 +92,14 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
     return true
   }
 
+  const grant: Work = (exchange, client, fields) => {
+    if (isRefresh(fields)) return fields.has('scope') ? false : deps.refresh(exchange, client, fields)
+    return clientCredentials(exchange, client, fields)
+  }
+
   const clientCredentials: Work = (exchange, client, fields) => {
-    if (fields.get('grant_type') !== 'client_credentials' || !mayUseIt(client)) return false
+    if (fields.get('grant_type') !== 'client_credentials' || fields.has('refresh_token') || !mayUseIt(client))
+      return false
     const scope = fields.get('scope')
     if (scope !== undefined && !mayHave(client, scope)) return false
     const ttlSeconds = client.accessTokenTtlSeconds ?? deps.accessTokenTtlSeconds
@@ -115,7 +128,7 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
   return {
     introspection: plainly(TOKEN_FIELDS, introspection),
     revocation: plainly(TOKEN_FIELDS, revocation),
-    token: plainly(CREDENTIALS_FIELDS, clientCredentials),
+    token: plainly(GRANT_FIELDS, grant, isRefresh),
   }
 }
 

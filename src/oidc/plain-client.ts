@@ -10,10 +10,11 @@ export interface PlainClientDeps {
   matchesSecret(client: Client, presented: string): boolean
 }
 
-/** The client of a request; undefined unless it is one beyond doubt. */
+/** The client of a request; undefined unless it is one beyond doubt. Public ones only where they may come. */
 export type AuthenticatePlainly = (
   request: IncomingMessage,
   fields: ReadonlyMap<string, string>,
+  options?: { mayBePublic: boolean },
 ) => Promise<Client | undefined>
 
 /** Base64 without anything a decoder would forgive. */
@@ -23,7 +24,11 @@ const BASIC =
 const PLAIN_CREDENTIALS = /^([\w.~-]+):([\w.~-]+)$/
 
 export function createPlainClient({ findClient, matchesSecret }: PlainClientDeps): AuthenticatePlainly {
-  return async function authenticate({ headers }, fields) {
+  return async function authenticate({ headers }, fields, { mayBePublic } = { mayBePublic: false }) {
+    if (headers.authorization === undefined && !fields.has('client_secret')) {
+      const named = mayBePublic ? await findClient(fields.get('client_id') ?? '') : undefined
+      return named?.tokenEndpointAuthMethod === 'none' ? named : undefined
+    }
     const given = headers.authorization === undefined ? inForm(fields) : inHeader(headers.authorization, fields)
     const client = given && (await findClient(given.id))
     if (!client || !usesPlainSecret(client)) return undefined

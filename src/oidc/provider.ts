@@ -97,7 +97,7 @@ export function buildProvider(deps: ProviderDeps) {
   const inspection = createTokenInspection({ issuer, tokens, rotation, revocation })
   const tokenEndpoints = createTokenEndpoints({ provider, inspection, rotation, register })
 
-  return { provider, tokenEndpoints, tokens, resourceServers, inspection }
+  return { provider, tokenEndpoints, tokens, resourceServers, inspection, rotation }
 
   /** RFC 9700 section 4.14.2: whoever of the two it was, the grant has ended, and somebody should look. */
   function tellReuse({ oidc }: KoaContextWithOIDC, grantId: string): void {

@@ -12,10 +12,11 @@ import { type AdapterPayload, errors, type KoaContextWithOIDC } from 'oidc-provi
 import { Unavailable } from '../errors.ts'
 import { opaqueId } from '../ids.ts'
 import type { Ephemeral, SingleUse } from '../storage/ephemeral.ts'
-import { digestOf, type FamilyKeys, familyKeys } from './ephemeral-keys.ts'
+import { digestOf, type FamilyKeys, familyKeys, grantKey } from './ephemeral-keys.ts'
 import { decodeRecord, encodeRecord } from './record-format.ts'
 import { marksOf, type Revocation } from './revocation.ts'
 import { seal, unseal } from './sealed-response.ts'
+import type { Lineage } from './sign-in-lineage.ts'
 import { CLOCK_TOLERANCE_SECONDS, type RefreshTokenClaims } from './token-formats.ts'
 
 /** The holder of a lease has this long to answer: the deadline of a whole request. */
@@ -39,6 +40,15 @@ interface PendingWrites {
   refreshToken?: Parked
   /** The answer of the rotation this request repeats. */
   replay?: string
+}
+
+/** A family as the fast endpoint rotates it. */
+export interface PlainFamily {
+  keys: FamilyKeys
+  /** Digest of the presented generation. */
+  digest: string
+  payload: AdapterPayload & Lineage
+  grant: AdapterPayload
 }
 
 export interface RefreshRotationDeps {
@@ -190,6 +200,52 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       else await startFamily(token, undefined)
     },
 
+    /**
+     * For the fast endpoint: the living family of a token that is its latest generation, and its grant. Undefined for
+     * whatever else; the engine then says what it is. One round trip while memory is complete.
+     */
+    async findPlain(claims: RefreshTokenClaims): Promise<PlainFamily | undefined> {
+      const keys = familyKeys(claims.jti)
+      if (!keys) return undefined
+      const found = await ephemeral.readFamily(keys.family, [grantKey(keys.grantId)])
+      const payload = decodeRecord<AdapterPayload & Lineage>(found.family?.data)
+      const grant = decodeRecord<AdapterPayload>(found.marks[0])
+      if (!payload || !grant || found.family?.current !== digestOf(claims.jti)) return undefined
+      const isDead = await revocation.deniesFamily(
+        { grantId: keys.grantId, subject: claims.sub, clientId: claims.client_id, issuedAtMs: claims.ims },
+        payload.sessionUid,
+      )
+      return isDead ? undefined : { keys, payload, grant, digest: digestOf(claims.jti) }
+    },
+
+    /** The lease on a rotation; undefined when it was not to be had at once, which the engine then sorts out. */
+    async takePlain({ keys, digest }: PlainFamily): Promise<string | undefined> {
+      const leaseId = opaqueId(128)
+      const { outcome } = await begin(keys, digest, leaseId)
+      if (outcome === 'reuse') await revocation.revokeReused(keys.grantId)
+      return outcome === 'won' ? leaseId : undefined
+    },
+
+    giveBackPlain: ({ keys }: PlainFamily, leaseId: string): Promise<void> =>
+      ephemeral.rotateAbort({ key: keys.family, leaseId }),
+
+    /** Records successor and answer in one step; false when the lease was taken over, and nothing was recorded. */
+    commitPlain: (
+      { keys }: PlainFamily,
+      leaseId: string,
+      next: { jti: string; payload: AdapterPayload; ttlSeconds: number; body: string; presented: string },
+    ): Promise<boolean> =>
+      ephemeral.rotateCommit({
+        key: keys.family,
+        sealedKey: keys.sealed,
+        leaseId,
+        digest: digestOf(next.jti),
+        data: encodeRecord(next.payload),
+        sealed: seal(next.body, next.presented, PLAIN_FINGERPRINT),
+        ttlSeconds: next.ttlSeconds + CLOCK_TOLERANCE_SECONDS,
+        graceMs: GRACE_MS,
+      }),
+
     /** To be called when the engine has made its answer and before the reply leaves. */
     async commit(ctx: KoaContextWithOIDC): Promise<void> {
       const writes = pending.get(ctx)
@@ -211,6 +267,9 @@ function answer(ctx: KoaContextWithOIDC, body: string): void {
   ctx.set('Cache-Control', 'no-store')
   ctx.body = body
 }
+
+/** Of a request that names neither scope, resource nor proof key. */
+const PLAIN_FINGERPRINT = JSON.stringify([null, null, null])
 
 /** A retry must ask for the very same thing: scope, resource and proof key. */
 async function fingerprintOf(ctx: KoaContextWithOIDC): Promise<string> {

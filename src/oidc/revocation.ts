@@ -192,6 +192,13 @@ export function createRevocation(deps: RevocationDeps) {
     remembers: (token: TokenMarks, sessionUid: string | undefined): boolean =>
       feed.set.denies({ ...originOf({ ...token, sessionUid }), sessionUid: token.sessionUid }),
 
+    /**
+     * Whether the sign-in behind a refresh token family has been ended. `sessionUid` is a session that a floor may spare,
+     * but whose end does not end the family. No round trip while memory is complete, else one.
+     */
+    deniesFamily: (token: Omit<TokenMarks, 'sessionUid'>, sessionUid: string | undefined): Promise<boolean> =>
+      isRevoked({ ...originOf({ ...token, sessionUid }), sessionUid: undefined }),
+
     /** Whether a stored browser session has been ended. One round trip, none before somebody has signed in. */
     async deniesSession(session: AdapterPayload & Lineage): Promise<boolean> {
       const { uid, accountId, signedInAtMs = 0 } = session

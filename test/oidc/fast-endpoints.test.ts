@@ -7,7 +7,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { type CodeFlow, createAnna, createCodeFlow, tokensOf } from '../support/code-flow.ts'
+import { type CodeFlow, createAnna, createCodeFlow, type TokenResponse, tokensOf } from '../support/code-flow.ts'
 import { type CountedWorld, startCountedWorld } from '../support/counted-world.ts'
 import { basic, type Reply, send } from '../support/http.ts'
 
@@ -77,7 +77,13 @@ describe('the fast endpoints', function () {
       accessTokenTtlSeconds: 120,
     })
     otherSecret = other.secret ?? ''
-    await world.core.clients.create({ id: 'public', type: 'spa', redirectUris: ['https://client.example/spa'] })
+    await world.core.clients.create({
+      id: 'public',
+      type: 'spa',
+      firstParty: true,
+      redirectUris: ['https://client.example/spa'],
+      scopes: ['openid', 'email'],
+    })
     flow = createCodeFlow(world, { id: 'app', secret, redirectUri: REDIRECT_URI })
     const live = await flow.tokens({ scope: 'openid email offline_access', prompt: 'consent' })
     const dead = await flow.tokens({ scope: 'openid' })
@@ -254,6 +260,108 @@ describe('the fast endpoints', function () {
     expect(await compare(6, generate)).to.be.greaterThan(REQUESTS / 40)
   })
 
+  describe('refreshing', () => {
+    const slowAddress = () => `http://127.0.0.1:${(engine.address() as AddressInfo).port}`
+    const fastAddress = () => world.servers[0]?.address ?? ''
+    type Twins = [fast: TokenResponse, slow: TokenResponse]
+
+    const refreshAt = (address: string, token: string, more: Record<string, string> = {}, by = 'app') =>
+      send(address, world.issuer, '/oauth2/token', {
+        form: {
+          grant_type: 'refresh_token',
+          refresh_token: token,
+          ...(by === 'public' ? { client_id: by } : {}),
+          ...more,
+        },
+        headers: by === 'app' ? { Authorization: basic('app', secret) } : {},
+      })
+
+    const twinsOf = async (flowOf: CodeFlow, parameters: Record<string, string>): Promise<Twins> => [
+      await flowOf.tokens(parameters),
+      await flowOf.tokens(parameters),
+    ]
+
+    /** The same life in both families, one by each way; every step must look the same. */
+    async function live(random: Random, [fast, slow]: Twins, by: string): Promise<void> {
+      const history: Twins[] = [[fast, slow]]
+      for (let step = 0; step < 4; step += 1) {
+        const latest = history.at(-1) as Twins
+        // The latest mostly; sometimes the one before it, which is a retry, or a scope, which only the engine judges.
+        const [one, other] = random.often(0.8) ? latest : ((history.at(-2) ?? latest) as Twins)
+        const more = random.often(0.1) ? { scope: random.oneOf(['openid', 'openid email', 'x']) } : {}
+        const replies = [
+          await refreshAt(fastAddress(), one.refresh_token, more, by),
+          await refreshAt(slowAddress(), other.refresh_token, more, by),
+        ] as const
+        const [mine, theirs] = replies.map(comparableGrant)
+        expect(mine, `step ${step}`).to.deep.equal(theirs)
+        if (replies[0].status !== 200) return
+        history.push([replies[0].json<TokenResponse>(), replies[1].json<TokenResponse>()])
+      }
+    }
+
+    it('rotates as the engine does, for confidential and public clients, in sessions and offline', async () => {
+      const random = randomFrom(8)
+      const publicFlow = createCodeFlow(world, { id: 'public', redirectUri: 'https://client.example/spa' })
+      const scopes = ['openid', 'openid email profile', 'openid email offline_access', 'openid movies:read']
+      const before = world.fastAnswers()
+      const lives = Math.ceil(REQUESTS / 20)
+      for (let count = 0; count < lives; count += 1) {
+        const by = random.oneOf(['app', 'app', 'public'])
+        const scope = by === 'public' ? random.oneOf(['openid', 'openid email']) : random.oneOf(scopes)
+        const asked = scope.includes('offline') ? { scope, prompt: 'consent' } : { scope }
+        await live(random, await twinsOf(by === 'public' ? publicFlow : flow, asked), by)
+      }
+      expect(world.fastAnswers() - before).to.be.greaterThan(lives)
+    })
+
+    it('gives a retry the very same answer, whichever way came first', async () => {
+      for (const [first, second] of [
+        [fastAddress(), slowAddress()],
+        [slowAddress(), fastAddress()],
+        [fastAddress(), fastAddress()],
+      ]) {
+        const { refresh_token: token } = await flow.tokens({ scope: 'openid' })
+        const once = await refreshAt(first ?? '', token)
+        const again = await refreshAt(second ?? '', token)
+        expect([once.status, again.text]).to.deep.equal([200, once.text])
+      }
+    })
+
+    it('ends the grant when an older generation comes again', async () => {
+      const { refresh_token: first, access_token } = await flow.tokens({ scope: 'openid' })
+      const second = (await refreshAt(fastAddress(), first)).json<TokenResponse>()
+      const third = (await refreshAt(fastAddress(), second.refresh_token)).json<TokenResponse>()
+      expect((await refreshAt(fastAddress(), first)).status).to.equal(400)
+      expect((await refreshAt(fastAddress(), third.refresh_token)).status).to.equal(400)
+      expect((await flow.introspect(access_token)).json()).to.deep.equal({ active: false })
+    })
+
+    it('lets exactly one answer stand when eight come at once', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const { refresh_token: token } = await flow.tokens({ scope: 'openid' })
+        const replies = await Promise.all(Array.from({ length: 8 }, () => refreshAt(fastAddress(), token)))
+        expect(new Set(replies.map(({ status, text }) => `${status} ${text}`)).size, `round ${round}`).to.equal(1)
+        expect(replies[0]?.status).to.equal(200)
+      }
+    })
+
+    it('refuses whoever is disabled, signed out or asks with another client, as the engine does', async () => {
+      const { refresh_token: token } = await flow.tokens({ scope: 'openid' })
+      expect((await refreshAt(fastAddress(), token, {}, 'public')).status).to.equal(400)
+      await world.core.sessions.endAll(String(decodeJwt(token).sub))
+      expect((await refreshAt(fastAddress(), token)).status).to.equal(400)
+      await new Promise((resolve) => setTimeout(resolve, 25)) // a sign-in of the same millisecond counts as one of before
+      const next = await createCodeFlow(world, { id: 'app', secret, redirectUri: REDIRECT_URI }).tokens({
+        scope: 'openid',
+      })
+      const account = String(decodeJwt(next.access_token).sub)
+      await world.core.accounts.disable(account)
+      expect((await refreshAt(fastAddress(), next.refresh_token)).status).to.equal(400)
+      await world.core.accounts.enable(account)
+    })
+  })
+
   it('publish what the engine publishes', async () => {
     const paths = [
       '/.well-known/openid-configuration',
@@ -299,6 +407,18 @@ function comparable({ status, headers, text }: Reply): object {
   const isAdded = (name: string): boolean => name === 'cache-control' && /^public/.test(headers[name] ?? '')
   const kept = Object.entries(headers).filter(([name]) => !OWN_HEADERS.includes(name) && !isAdded(name))
   return { status, headers: Object.fromEntries(kept), body: bodyOf(text) }
+}
+
+/** An answer of the token endpoint with every token opened. */
+function comparableGrant(reply: Reply): object {
+  const { access_token, refresh_token, id_token, ...rest } = reply.json<Record<string, string>>()
+  const opened = [access_token, refresh_token, id_token].map((token) => {
+    if (token === undefined) return undefined
+    const { jti, iat, exp, ims, gid, suid, nonce, auth_time, ...claims } = decodeJwt(token)
+    const present = [typeof jti, typeof ims, typeof gid, typeof suid, typeof nonce, typeof auth_time]
+    return { header: decodeProtectedHeader(token), claims, lasting: Number(exp) - Number(iat), present }
+  })
+  return { status: reply.status, rest, opened, headers: (comparable(reply) as { headers: object }).headers }
 }
 
 function bodyOf(text: string): unknown {

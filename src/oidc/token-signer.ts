@@ -1,5 +1,5 @@
 /**
- * Signs access tokens for the fast endpoints as the engine signs its own: same key, same header. The bare key object is
+ * Signs tokens for the fast endpoints as the engine signs its own: same key, same header. The bare key object is
  * the fast form of node:crypto on Node 24; it gives DER, and a JWS wants the two numbers side by side.
  */
 import { createPrivateKey, sign } from 'node:crypto'
@@ -8,16 +8,25 @@ import type { JWK } from 'jose'
 /** Bytes of each number of an ES256 signature (RFC 7518 section 3.4). */
 const NUMBER_BYTES = 32
 
+export interface TokenSigner {
+  /** RFC 9068, `typ: at+jwt`. */
+  accessToken(claims: object): string
+  idToken(claims: object): string
+}
+
 /** Makes the signer of one key ring. Throws when the ring has no ES256 key. */
-export function createAccessTokenSigner(keys: readonly JWK[]): (claims: object) => string {
+export function createTokenSigner(keys: readonly JWK[]): TokenSigner {
   const jwk = keys.find(({ alg, kty }) => alg === 'ES256' && kty === 'EC')
   if (!jwk) throw new Error('the key ring holds no ES256 key')
   const key = createPrivateKey({ key: jwk, format: 'jwk' })
-  const header = encoded({ alg: 'ES256', typ: 'at+jwt', kid: jwk.kid })
-  return function signAccessToken(claims) {
-    const input = `${header}.${encoded(claims)}`
-    return `${input}.${joined(sign('sha256', Buffer.from(input), key)).toString('base64url')}`
+  const signerOf = (typ?: string) => {
+    const header = encoded({ alg: 'ES256', ...(typ === undefined ? {} : { typ }), kid: jwk.kid })
+    return (claims: object): string => {
+      const input = `${header}.${encoded(claims)}`
+      return `${input}.${joined(sign('sha256', Buffer.from(input), key)).toString('base64url')}`
+    }
   }
+  return { accessToken: signerOf('at+jwt'), idToken: signerOf() }
 }
 
 const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
