@@ -1,7 +1,7 @@
 /** The parts that what an account holds is put together from, each read by one statement. */
 import { CompiledQuery } from 'kysely'
 import type { Executor } from '../storage/tables.ts'
-import type { AccountPart, ResourceServerPart, RolePart, TeamPart } from './combined-permissions.ts'
+import type { AccountPart, ResourceServerPart, RolePart, TeamPart } from './holding.ts'
 import { NON_REGISTERED, USER } from './role.ts'
 
 export type CombinedPermissionsStore = ReturnType<typeof createCombinedPermissionsStore>

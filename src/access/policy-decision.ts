@@ -1,7 +1,8 @@
 /** Permit or deny: a question of permissions put to what an account holds, and what tokens say about that. */
 import { AppError } from '../errors.ts'
-import type { CombinedPermissions, Holding } from './combined-permissions.ts'
+import type { CombinedPermissions } from './combined-permissions.ts'
 import { createExplain, type ExplainDeps, type Explanation } from './explanation.ts'
+import type { Holding } from './holding.ts'
 import { ALL_ALL } from './permission.ts'
 import { evaluate, type PolicyExpression } from './policy-expression.ts'
 
