@@ -5,6 +5,7 @@
 import Router from '@koa/router'
 import type Koa from 'koa'
 import type { Middleware } from 'koa'
+import { noteArrival } from './http/arrival.ts'
 import type { Dispatch, RequestListener } from './http/dispatcher.ts'
 
 export interface AppParts {
@@ -40,6 +41,7 @@ export function assembleApp(parts: AppParts): RequestListener {
   for (const seam of parts.engineSeams) app.use(seam)
   const chain: RequestListener = app.callback()
   return (request, response) => {
+    noteArrival(request)
     if (!parts.dispatch(request, response, chain)) chain(request, response)
   }
 }

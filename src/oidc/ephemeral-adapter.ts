@@ -6,9 +6,9 @@
  * before any store is asked.
  */
 import { type Adapter, type AdapterPayload, errors, Provider } from 'oidc-provider'
+import { ageOf } from '../http/arrival.ts'
 import { isOpaqueId } from '../ids.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
-import { ageOf } from './arrival.ts'
 import { inEngineTerms } from './engine-errors.ts'
 import {
   codeKey,
@@ -102,7 +102,7 @@ export function createEphemeralAdapter(deps: EphemeralAdapterDeps): (model: stri
   const authorizationCodes: Verbs = {
     async find(code) {
       const key = codeKey(code)
-      const ageMs = Provider.ctx ? ageOf(Provider.ctx) : 0
+      const ageMs = Provider.ctx ? ageOf(Provider.ctx.req) : 0
       const stored = key === undefined ? undefined : await ephemeral.peek(key)
       const payload = decodeRecord<AdapterPayload>(stored?.value)
       if (!stored || !payload || (await revocation.deniesCode(payload))) return undefined

@@ -4,7 +4,7 @@
  */
 import type { Middleware } from 'koa'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
-import { noteArrival } from './arrival.ts'
+import { noteArrival, noteTurn } from '../http/arrival.ts'
 import { AUDIENCE } from './client-adapter.ts'
 import { inEngineTerms, RefusedForNow } from './engine-errors.ts'
 import type { RefreshRotation } from './refresh-rotation.ts'
@@ -75,12 +75,13 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
   }
 
   return inEngineTermsOf(async (ctx: KoaContextWithOIDC, next: Next) => {
-    noteArrival(ctx)
+    noteArrival(ctx.req)
     await next()
     const finish = ctx.oidc && handlers[ctx.oidc.route]
     if (!finish) return
     if (namesNoClient(ctx)) refuseUnauthenticated(ctx)
     else await finish(ctx)
+    noteTurn()
   })
 }
 

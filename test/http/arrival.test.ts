@@ -1,6 +1,6 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai'
-import { ageOf, noteArrival } from '../../src/oidc/arrival.ts'
+import { ageOf, noteArrival } from '../../src/http/arrival.ts'
 
 const MS = 40
 

@@ -12,11 +12,17 @@ function idleMs(): number {
 
 const arrivals = new WeakMap<object, number>()
 
-/** To be called first of all for every request. */
-export function noteArrival(ctx: object): void {
+/** To be called first of all for every request; later calls for the same one change nothing. */
+export function noteArrival(request: object): void {
+  noteTurn()
+  if (arrivals.has(request)) return
   const now = performance.now()
   const busyMs = now - lookedAt - (idleMs() - idleThen)
-  arrivals.set(ctx, now - Math.max(0, busyMs))
+  arrivals.set(request, now - Math.max(0, busyMs))
+}
+
+/** To be called when something happens from which the age of later requests counts: an answer leaves. */
+export function noteTurn(): void {
   if (isLooking) return
   isLooking = true
   // Immediates run after the sockets of a turn have been read: what arrives from then on is read in a later turn.
@@ -28,7 +34,7 @@ export function noteArrival(ctx: object): void {
 }
 
 /** Milliseconds since it came, 0 for what was never noted. */
-export function ageOf(ctx: object): number {
+export function ageOf(request: object): number {
   const now = performance.now()
-  return now - (arrivals.get(ctx) ?? now)
+  return now - (arrivals.get(request) ?? now)
 }
