@@ -9,6 +9,16 @@ export interface Actor {
   clientId?: string
   requestId?: string
   address?: string
+  /** By what right an account may do this; a write is refused when it has lost it by then. */
+  admittedBy?: Admission
+}
+
+/** What somebody was let in by; one of the two. */
+export interface Admission {
+  /** Holding one of these. */
+  permissions?: readonly string[]
+  /** Managing the team of this id. */
+  teamId?: string
 }
 
 export const OPERATOR: Actor = { kind: 'operator' }

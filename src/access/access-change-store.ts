@@ -32,6 +32,13 @@ const PERMISSION_KEYS = `
     select role_permissions.permission_id from role_permissions join reached using (role_id)
   )`
 
+const PERMISSION_KEYS_OF_ACTIVE = `${PERMISSION_KEYS}
+  and exists (select from accounts where id = $1 and status = 'active')`
+
+const MANAGED = `
+  select 1 from team_members join accounts on accounts.id = team_members.account_id
+  where team_members.account_id = $1 and team_members.team_id = $2 and is_manager and accounts.status = 'active'`
+
 /** A statement holds at most 65535 values. */
 const ROWS_AT_ONCE = 5_000
 
@@ -58,10 +65,21 @@ export function createAccessChangeStore() {
       }
     },
 
+    /** What is given to an account in whatever way, in no order, also while it is disabled and holds nothing. */
+    permissionKeysOf: (executor: Executor, accountId: string) => keys(executor, PERMISSION_KEYS, accountId),
+
     /** The combined permissions of an account, in no order. */
-    async permissionKeysOf(executor: Executor, accountId: string): Promise<string[]> {
-      const query: CompiledQuery<{ key: string }> = CompiledQuery.raw(PERMISSION_KEYS, [accountId])
-      return (await executor.executeQuery(query)).rows.map(({ key }) => key)
+    heldBy: (executor: Executor, accountId: string) => keys(executor, PERMISSION_KEYS_OF_ACTIVE, accountId),
+
+    /** Whether the account, being active, manages this very team. */
+    async manages(executor: Executor, accountId: string, teamId: string): Promise<boolean> {
+      const { rows } = await executor.executeQuery(CompiledQuery.raw(MANAGED, [accountId, teamId]))
+      return rows.length > 0
     },
   }
+}
+
+async function keys(executor: Executor, text: string, accountId: string): Promise<string[]> {
+  const query: CompiledQuery<{ key: string }> = CompiledQuery.raw(text, [accountId])
+  return (await executor.executeQuery(query)).rows.map(({ key }) => key)
 }

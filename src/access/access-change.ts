@@ -33,13 +33,18 @@ export interface Change {
   requireOver(accountId: string): Promise<void>
 }
 
+/** The permissions of the actor of one write. */
+type Holding = () => Promise<ReadonlySet<string>>
+
 export type AccessChanges = ReturnType<typeof createAccessChanges>
 
 export function createAccessChanges({ db, store, audit, announce }: AccessChangesDeps) {
   async function within<T>(executor: Executor, actor: Actor, work: (change: Change) => Promise<T>): Promise<T> {
     const version = await store.advance(executor)
     const touches = new Map<string, Touch>()
-    const missing = ceilingOf(executor, actor)
+    const held = holdingOf(executor, actor)
+    const missing = ceilingOf(actor, held)
+    await refuseLate(executor, actor, held)
     const requireHolds = async (permissions: Iterable<string>): Promise<void> => {
       const lacking = await missing(permissions)
       if (lacking.length > 0) throw beyondOwn(lacking)
@@ -58,19 +63,34 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
     return answer
   }
 
-  /** What of these permissions the actor does not hold, read once in the transaction. */
-  function ceilingOf(executor: Executor, actor: Actor): (permissions: Iterable<string>) => Promise<string[]> {
+  /** What the actor holds, read once in the transaction. */
+  function holdingOf(executor: Executor, { kind, id }: Actor): Holding {
+    let reading: Promise<Set<string>> | undefined
+    const read = async () => new Set(kind === 'account' && isUuid(id) ? await store.heldBy(executor, id) : [])
+    return () => {
+      reading ??= read()
+      return reading
+    }
+  }
+
+  /** What of these permissions the actor does not hold. */
+  function ceilingOf(actor: Actor, held: Holding): (permissions: Iterable<string>) => Promise<string[]> {
     if (actor.kind === 'operator' || actor.kind === 'system') return async () => []
-    let held: Promise<Set<string>> | undefined
     return async (permissions) => {
-      held ??= permissionsOf(executor, actor)
-      const own = await held
+      const own = await held()
       return own.has(ALL_ALL) ? [] : [...permissions].filter((key) => !own.has(key))
     }
   }
 
-  const permissionsOf = async (executor: Executor, { kind, id }: Actor): Promise<Set<string>> =>
-    new Set(kind === 'account' && isUuid(id) ? await store.permissionKeysOf(executor, id) : [])
+  /** Whoever was let in may have lost the right by a write that came first. */
+  async function refuseLate(executor: Executor, { id = '', admittedBy = {} }: Actor, held: Holding): Promise<void> {
+    const { permissions, teamId } = admittedBy
+    if (permissions) {
+      const own = await held()
+      if (own.has(ALL_ALL) || permissions.some((key) => own.has(key))) return
+    } else if (teamId === undefined || (isUuid(teamId) && (await store.manages(executor, id, teamId)))) return
+    throw new AppError('forbidden', 403, 'You may not do this any more.')
+  }
 
   return {
     /** Makes a write in a transaction of its own. */

@@ -1,9 +1,10 @@
 /**
  * Who may call a route of the API. A route says what it needs; one of the ways it names must fit. Permissions are asked
- * of the policy decision at every call, so a right taken away is gone at once whatever an access token still says.
+ * of the policy decision at every call, so a right taken away is gone at once whatever an access token still says. Writes
+ * ask for it once more (access-change.ts), because the decision rests on memory and others write meanwhile.
  */
 import type { Context } from 'koa'
-import type { Actor } from '../audit-event.ts'
+import type { Actor, Admission } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 import type { Authenticate, Identity } from './authenticate.ts'
 import { tracesOf } from './traces.ts'
@@ -41,14 +42,23 @@ export interface GatekeeperDeps {
 export type Gatekeeper = ReturnType<typeof createGatekeeper>
 
 export function createGatekeeper({ authenticate, holdsAny, manages }: GatekeeperDeps) {
-  async function mayCome(ctx: Context, identity: Identity, need: Need, params: Record<string, string>) {
-    if (need.self !== undefined && params[need.self] === identity.subject) return true
+  /** Undefined for whoever may not come; without a right named for whoever comes as themselves. */
+  async function admissionOf(
+    ctx: Context,
+    identity: Identity,
+    need: Need,
+    params: Record<string, string>,
+  ): Promise<Admission | undefined> {
+    const { subject } = identity
+    if (need.self !== undefined && params[need.self] === subject) return {}
     // Given twice it is a list, which names nobody.
-    if (need.selfQuery !== undefined && ctx.query[need.selfQuery] === identity.subject) return true
-    if (!(await authenticate.isOwn(identity))) return false
-    if (need.account) return true
-    if (need.permissions && (await holdsAny(identity.subject, need.permissions))) return true
-    return need.manages !== undefined && (await manages(identity.subject, params[need.manages] ?? ''))
+    if (need.selfQuery !== undefined && ctx.query[need.selfQuery] === subject) return {}
+    if (!(await authenticate.isOwn(identity))) return undefined
+    if (need.account) return {}
+    const { permissions } = need
+    if (permissions && (await holdsAny(subject, permissions))) return { permissions }
+    const teamId = need.manages === undefined ? undefined : params[need.manages]
+    return teamId !== undefined && (await manages(subject, teamId)) ? { teamId } : undefined
   }
 
   /** Throws unauthenticated (401), forbidden (403), Unavailable (503). */
@@ -62,9 +72,9 @@ export function createGatekeeper({ authenticate, holdsAny, manages }: Gatekeeper
       return { kind: 'client', clientId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
     }
     const { identity } = bearer
-    if (!(await mayCome(ctx, identity, need, params)))
-      throw forbidden(`audience ${identity.audience}, client ${identity.clientId}`)
-    const actor: Actor = { kind: 'account', id: identity.subject, clientId: identity.clientId, ...traces }
+    const admittedBy = await admissionOf(ctx, identity, need, params)
+    if (!admittedBy) throw forbidden(`audience ${identity.audience}, client ${identity.clientId}`)
+    const actor: Actor = { kind: 'account', id: identity.subject, clientId: identity.clientId, ...traces, admittedBy }
     return { kind: 'account', identity, actor }
   }
 }
