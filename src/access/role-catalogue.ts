@@ -9,7 +9,7 @@ import type { Permissions } from './permissions.ts'
 import { checkResource, type ResourceInput } from './resource.ts'
 import type { ResourceStore } from './resource-store.ts'
 import type { Resources } from './resources.ts'
-import { BASE_ROLES, checkRole, type Role, type RoleInput } from './role.ts'
+import { BASE_ROLES, checkRole, NON_REGISTERED, type Role, type RoleInput } from './role.ts'
 import type { RoleGraphStore } from './role-graph-store.ts'
 import type { RoleStore } from './role-store.ts'
 import type { Roles } from './roles.ts'
@@ -131,6 +131,10 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
   async function requireRoles(keys: readonly string[], executor: Executor): Promise<void> {
     const unbased = keys.filter((key) => !BASE_ROLES.some((role) => role.key === key))
     allOf('role', unbased, await stores.roles.findByKeys(executor, unbased))
+    if (!keys.includes(NON_REGISTERED)) return
+    throw new AppError('conflict', 409, `The role ${NON_REGISTERED} is assigned to nobody.`, {
+      faults: [{ pointer: '/roles', message: `holds ${NON_REGISTERED}, which is not for accounts to be given` }],
+    })
   }
 
   async function requirePermissions(keys: readonly string[], executor: Executor): Promise<void> {
@@ -165,7 +169,10 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
      */
     dropIncludes,
 
-    /** Throws bad_request (400) naming what is no role. The system roles count before they are there. */
+    /**
+     * Throws bad_request (400) naming what is no role, conflict (409) for one that no account is given. The system roles
+     * count before they are there.
+     */
     requireRoles,
 
     /** Throws bad_request (400) naming what is no permission. */

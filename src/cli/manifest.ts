@@ -5,17 +5,29 @@ import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import { parse, YAMLParseError } from 'yaml'
 import schema from '../../config/apply.schema.json' with { type: 'json' }
 import type { PermissionInput } from '../access/permission.ts'
+import type { ResourceInput } from '../access/resource.ts'
 import type { RoleInput } from '../access/role.ts'
 import type { NewAccount } from '../accounts/accounts.ts'
 import type { ClientType } from '../clients/client.ts'
 import type { ClientInput } from '../clients/client-registration.ts'
 import type { Environment } from '../config.ts'
+import type { NewTeam, TeamDescription } from '../teams/team.ts'
+import type { NewGroup } from '../visibility/visibility-group.ts'
+import { type Edges, inOrder } from './manifest-order.ts'
 
 export interface Manifest {
+  resources: ResourceInput[]
   permissions: PermissionInput[]
   roles: RoleInput[]
   clients: (ClientInput & { id: string })[]
-  accounts: { account: NewAccount; roles: string[] | undefined }[]
+  accounts: { account: NewAccount; roles: string[] | undefined; permissions: string[] | undefined }[]
+  teams: { team: Omit<TeamDescription, 'members'>; members: TeamMember[] | undefined }[]
+  visibilityGroups: { group: NewGroup; members: string[] | undefined }[]
+}
+
+export interface TeamMember {
+  email: string
+  isManager: boolean
 }
 
 /** One line per fault, each with its place in the file. */
@@ -30,11 +42,17 @@ export class ManifestError extends Error {
 }
 
 /** What the schema lets through. */
-interface File {
+export interface ManifestFile {
+  resources?: ({ key: string } & Record<string, unknown>)[]
   permissions?: PermissionInput[]
   roles?: RoleInput[]
   clients?: ({ id: string; type: ClientType; secret_env?: string; secret_file?: string } & Record<string, unknown>)[]
-  accounts?: ({ email: string; roles?: string[]; password_env?: string } & Record<string, unknown>)[]
+  accounts?: ({ email: string; roles?: string[]; permissions?: string[]; password_env?: string } & Record<
+    string,
+    unknown
+  >)[]
+  teams?: (NewTeam & { roles?: string[]; members?: (string | { email: string; manager?: boolean })[] })[]
+  visibility_groups?: (NewGroup & { members?: string[] })[]
 }
 
 /**
@@ -43,7 +61,7 @@ interface File {
  */
 export function readManifest(path: string, env: Environment): Manifest {
   const file = checked(parsed(path))
-  const faults = [...repeated(file)]
+  const faults = [...repeated(file), ...cyclic(file)]
   const look = {
     env: (place: string, name: string | undefined): string | undefined => {
       if (name !== undefined && !env[name]) faults.push(`${place}: the environment variable ${name} is not set`)
@@ -59,7 +77,8 @@ export function readManifest(path: string, env: Environment): Manifest {
       }
     },
   }
-  const manifest = {
+  const manifest: Manifest = {
+    resources: (file.resources ?? []).map(({ key, ...rest }) => ({ ...camelCased(rest), key })),
     permissions: file.permissions ?? [],
     roles: file.roles ?? [],
     clients: (file.clients ?? []).map(({ id, type, secret_env, secret_file, ...rest }, index) => {
@@ -67,14 +86,23 @@ export function readManifest(path: string, env: Environment): Manifest {
       const secret = look.env(`${place}.secret_env`, secret_env) ?? look.file(`${place}.secret_file`, secret_file)
       return { ...camelCased(rest), id, type, ...(secret === undefined ? {} : { secret }) }
     }),
-    accounts: (file.accounts ?? []).map(({ email, roles, password_env, ...rest }, index) => {
+    accounts: (file.accounts ?? []).map(({ email, roles, permissions, password_env, ...rest }, index) => {
       const password = look.env(`accounts[${index}].password_env`, password_env)
-      return { account: { ...camelCased(rest), email, ...(password === undefined ? {} : { password }) }, roles }
+      const account = { ...camelCased(rest), email, ...(password === undefined ? {} : { password }) }
+      return { account, roles, permissions }
     }),
+    teams: (file.teams ?? []).map(({ members, ...team }) => ({ team, members: members?.map(memberOf) })),
+    visibilityGroups: (file.visibility_groups ?? []).map(({ members, ...group }) => ({ group, members })),
   }
   if (faults.length > 0) throw new ManifestError(faults)
   return manifest
 }
+
+/** Whoever is not said to manage a team does not. */
+const memberOf = (member: string | { email: string; manager?: boolean }): TeamMember =>
+  typeof member === 'string'
+    ? { email: member, isManager: false }
+    : { email: member.email, isManager: member.manager === true }
 
 function parsed(path: string): unknown {
   try {
@@ -87,9 +115,9 @@ function parsed(path: string): unknown {
 }
 
 const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true })
-const obeysSchema = ajv.compile<File>(schema)
+const obeysSchema = ajv.compile<ManifestFile>(schema)
 
-function checked(content: unknown): File {
+function checked(content: unknown): ManifestFile {
   if (obeysSchema(content)) return content
   throw new ManifestError((obeysSchema.errors ?? []).map(faultOf))
 }
@@ -112,18 +140,51 @@ export const placeOf = (pointer: string): string =>
     .replace(/^\./, '')
 
 /** The same object twice would be two truths about it. */
-function repeated(file: File): string[] {
-  const lists = {
+function repeated(file: ManifestFile): string[] {
+  const lists: Record<string, string[] | undefined> = {
+    resources: file.resources?.map(({ key }) => key),
     permissions: file.permissions?.map(({ key }) => key),
     roles: file.roles?.map(({ key }) => key),
     clients: file.clients?.map(({ id }) => id),
     accounts: file.accounts?.map(({ email }) => email.toLowerCase()),
+    teams: file.teams?.map(({ key }) => key),
+    visibility_groups: file.visibility_groups?.map(({ key }) => key),
   }
+  const members = [
+    ...(file.teams ?? []).map(({ members = [] }, index) => ({
+      list: `teams[${index}].members`,
+      names: members.map((member) => memberOf(member).email.toLowerCase()),
+    })),
+    ...(file.visibility_groups ?? []).map(({ members = [] }, index) => ({
+      list: `visibility_groups[${index}].members`,
+      names: members.map((email) => email.toLowerCase()),
+    })),
+  ]
+  for (const { list, names } of members) lists[list] = names
   return Object.entries(lists).flatMap(([list, names = []]) =>
     names.flatMap((name, index) =>
       names.indexOf(name) < index ? [`${list}[${index}]: ${name} is described twice`] : [],
     ),
   )
+}
+
+/** A cycle within the file; one that what is stored takes part in is found when it is written. */
+function cyclic(file: ManifestFile): string[] {
+  const parentOf = ({ key, parent }: { key: string; parent?: string | null | undefined }): Edges => ({
+    key,
+    names: parent ? [parent] : [],
+  })
+  const lists = {
+    roles: { verb: 'includes', edges: (file.roles ?? []).map(({ key, includes = [] }) => ({ key, names: includes })) },
+    teams: { verb: 'lies below', edges: (file.teams ?? []).map(parentOf) },
+    visibility_groups: { verb: 'lies below', edges: (file.visibility_groups ?? []).map(parentOf) },
+  }
+  return Object.entries(lists).flatMap(([list, { verb, edges }]) => {
+    const { cycle } = inOrder(edges)
+    if (!cycle) return []
+    const place = list === 'roles' ? `includes[${cycle.edge}]` : 'parent'
+    return [`${list}[${cycle.index}].${place}: closes a cycle: ${cycle.path.join(` ${verb} `)}`]
+  })
 }
 
 /** Only the names of the members: below metadata, profile and attributes the names are the operator's. */
