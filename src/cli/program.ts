@@ -8,6 +8,7 @@ import { addClient } from './client.ts'
 import { addConfig } from './config.ts'
 import { addDocs } from './docs.ts'
 import { examples } from './examples.ts'
+import { addExport } from './export.ts'
 import { addInit } from './init.ts'
 import { addKeys } from './keys.ts'
 import { addMigrate } from './migrate.ts'
@@ -40,6 +41,7 @@ export function createProgram(): Command {
     addCan,
     addKeys,
     addApply,
+    addExport,
     addConfig,
     addDocs,
   ])
