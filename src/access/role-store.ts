@@ -136,7 +136,7 @@ export function createRoleStore() {
       return numDeletedRows > 0n
     },
 
-    /** The active accounts that the role is assigned to, oldest first. */
+    /** The active accounts that the role is assigned to, oldest first; not those whose owner has deleted them. */
     async activeHolders(executor: Executor, roleKey: string, limit: number): Promise<string[]> {
       const rows = await executor
         .selectFrom('account_roles')
@@ -145,6 +145,7 @@ export function createRoleStore() {
         .select('accounts.id')
         .where('roles.key', '=', roleKey)
         .where('accounts.status', '=', 'active')
+        .where('accounts.deletion_due_at', 'is', null)
         .orderBy('accounts.id')
         .limit(limit)
         .execute()
