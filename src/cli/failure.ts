@@ -23,7 +23,9 @@ export function tell(error: unknown, { withStack = false } = {}): Told {
 
 function linesOf(error: Error): string[] {
   const faults = 'faults' in error && Array.isArray(error.faults) ? error.faults : []
-  if (faults.length > 0) return faults.map(faultLine)
+  // What stands in the way is said by the sentence; where in a body it was met concerns callers of the API.
+  const isInTheWay = 'code' in error && error.code === 'conflict'
+  if (faults.length > 0 && !isInTheWay) return faults.map(faultLine)
   // The detail is for the operator, who is the one that reads here.
   const detail = 'detail' in error && typeof error.detail === 'string' ? error.detail : undefined
   return (detail ?? whereRefused(error) ?? (error.message || reasonOf(error))).trim().split('\n')

@@ -14,7 +14,9 @@ describe('commands over PostgreSQL and Redis', function () {
   describe('usher init', () => {
     it('creates the base permissions and roles once', async () => {
       const first = await usher('init')
-      expect(first.out).to.equal('Created all_all, permissions_admin, superuser, user, non_registered.\n')
+      expect(first.out).to.equal(
+        'Created all_all, permissions_admin, accounts_admin, teams_admin, clients_admin, audit_read, superuser, user, non_registered.\n',
+      )
       const second = await usher('init')
       expect(second).to.deep.equal({ code: 0, out: 'The base permissions and roles are there.\n', err: '' })
     })
