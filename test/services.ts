@@ -297,6 +297,13 @@ async function startRedis(directory: string): Promise<Service> {
   return startOwnRedis(directory)
 }
 
+/** The Redis server program of this machine. */
+export function redisProgram(): string {
+  const found = findProgram('REDIS_BIN', REDIS_PROGRAMS)
+  if (!found) throw new Error('This needs a Redis of its own: install Redis, or set REDIS_BIN to the server program.')
+  return found.path
+}
+
 /**
  * A Redis of the caller's own, also when the run's was given by URL; `flags` are those of redis-server. With `port` it
  * takes the place of one that has gone.
@@ -306,17 +313,16 @@ export async function startOwnRedis(
   flags: readonly string[] = [],
   { port: given }: { port?: number } = {},
 ): Promise<Service> {
-  const found = findProgram('REDIS_BIN', REDIS_PROGRAMS)
-  if (!found) throw new Error('This needs a Redis of its own: install Redis, or set REDIS_BIN to the server program.')
+  const program = redisProgram()
   const startedAt = performance.now()
   const home = await mkdtemp(join(directory, 'redis-'))
   return retryOnce(async () => {
     const port = given ?? (await freePort())
     const where = ['--bind', '127.0.0.1', '--port', String(port), '--dir', home]
-    const child = spawn(found.path, [...where, '--save', '', '--databases', '32', ...flags], { stdio: 'ignore' })
+    const child = spawn(program, [...where, '--save', '', '--databases', '32', ...flags], { stdio: 'ignore' })
     const url = `redis://127.0.0.1:${port}`
     const version = await untilAnswers(child, 'Redis', () => versionOfRedis(url))
-    return { name: 'Redis', how: found.how, url, version, startMs: since(startedAt), stop: () => end(child, 'SIGTERM') }
+    return { name: 'Redis', how: program, url, version, startMs: since(startedAt), stop: () => end(child, 'SIGTERM') }
   })
 }
 

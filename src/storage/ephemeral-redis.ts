@@ -1,17 +1,21 @@
 import type { Ephemeral, Family, GrantKeys, ListMember, Rotation } from './ephemeral.ts'
 import * as lua from './ephemeral-scripts.ts'
+import { SEAL_KEY } from './journal.ts'
 import { lifeMs } from './life.ts'
-import type { RedisConnection } from './redis.ts'
+import { checkRedis, isCluster, type RedisConnection, readAll } from './redis.ts'
+import { createRedisSeal } from './redis-seal.ts'
 import { unavailableOr } from './unavailable.ts'
 
 type Argument = string | number
 
 /**
- * The ephemeral store on Redis: one command or one script per verb, one round trip each.
+ * The ephemeral store on Redis: one command or one script per verb, one round trip each. On a cluster what spans hash tags
+ * is sent as one command per key, all at once: still one wait.
  * Every key is written under `prefix`. close() ends the connection.
  */
 export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefix: string }): Ephemeral {
   const at = (key: string): string => prefix + key
+  const seal = createRedisSeal(redis, { prefix })
   const put = script(redis, 'putMember', lua.PUT)
   const swap = script(redis, 'swapRecord', lua.SWAP)
   const offer = script(redis, 'offer', lua.OFFER)
@@ -30,13 +34,19 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
   const spend = script(redis, 'spend', lua.SPEND)
   /** One list takes three keys, in the slot of its name's hash tag. */
   const listKeys = (list: string): string[] => [at(list), at(`${list}:ends`), at(`${list}:values`)]
+  const valueOrSeal = async (key: string): Promise<string | undefined> => {
+    if (key === SEAL_KEY) return (await seal.isWhole()) ? '1' : undefined
+    const [value] = await readAll(redis, [at(key)])
+    return present(value ?? null)
+  }
 
   return {
     kind: 'redis',
 
     async get(keys) {
       if (keys.length === 0) return []
-      return (await answer(redis.mget(keys.map(at)))).map(present)
+      if (isCluster(redis) && keys.includes(SEAL_KEY)) return answer(Promise.all(keys.map(valueOrSeal)))
+      return (await answer(readAll(redis, keys.map(at)))).map(present)
     },
 
     async put(key, value, { ttlSeconds, ifAbsent = false, index }) {
@@ -53,6 +63,12 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
 
     async putAll(records) {
       if (records.length === 0) return
+      if (isCluster(redis)) {
+        const set = ({ key, value, ttlSeconds }: (typeof records)[number]) =>
+          redis.set(at(key), value, 'PX', lifeMs(ttlSeconds))
+        await answer(Promise.all(records.map(set)))
+        return
+      }
       const pipeline = redis.pipeline()
       for (const { key, value, ttlSeconds } of records) pipeline.set(at(key), value, 'PX', lifeMs(ttlSeconds))
       repliesOf(await answer(pipeline.exec()))
@@ -60,7 +76,12 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
 
     take: async (key) => present(await answer(redis.getdel(at(key)))),
 
-    remove: async (keys) => (keys.length === 0 ? 0 : answer(redis.unlink(keys.map(at)))),
+    async remove(keys) {
+      if (keys.length === 0) return 0
+      if (!isCluster(redis)) return answer(redis.unlink(keys.map(at)))
+      const counts = await answer(Promise.all(keys.map((key) => redis.unlink(at(key)))))
+      return counts.reduce((sum, count) => sum + count, 0)
+    },
 
     async offer(key, value, { ttlSeconds, index = key }) {
       await offer([at(key), at(index)], [value, lifeMs(ttlSeconds)])
@@ -99,6 +120,11 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
     },
 
     async readFamily(key, marks) {
+      if (isCluster(redis)) {
+        const family = redis.hmget(at(key), 'c', 'p', 'd')
+        const [fields, values] = await answer(Promise.all([family, readAll(redis, marks.map(at))]))
+        return { family: familyOf(fields), marks: values.map(present) }
+      }
       const pipeline = redis.pipeline().hmget(at(key), 'c', 'p', 'd')
       if (marks.length > 0) pipeline.mget(marks.map(at))
       const [family, values] = repliesOf(await answer(pipeline.exec()))
@@ -142,7 +168,7 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
     },
 
     async check() {
-      await answer(redis.ping())
+      await answer(checkRedis(redis))
     },
 
     async close() {

@@ -21,7 +21,9 @@ const NETWORK = new Set([
 /** Classes 08 (connection) and 53 (resources), 57P0x (shutdown), 57014 (statement_timeout), 25006 (a demoted primary). */
 const SQLSTATE = /^(08\w{3}|53\w{3}|57P0\d|57014|25006|25P03)$/
 
-const REDIS_REPLY = /^(OOM|READONLY|MISCONF|LOADING|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY)\b/
+/** MOVED, ASK and UNBLOCKED: a cluster that is just being changed. */
+const REDIS_REPLY =
+  /^(OOM|READONLY|MISCONF|LOADING|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY|MOVED|ASK|UNBLOCKED)\b/
 
 /** Both drivers throw plain errors for these; the words are all they say. */
 const WORDS = [
@@ -35,6 +37,12 @@ const WORDS = [
   "Stream isn't writeable",
   'Reached the max retries per request limit',
   'Command aborted due to connection close',
+  'Too many Cluster redirections',
+  "Cluster isn't ready",
+  'Cluster is ended',
+  'Failed to refresh slots cache',
+  'None of startup nodes is available',
+  'All sentinels are unreachable',
 ]
 
 /** Whether a driver's error says that the store did not answer, whatever was asked. */

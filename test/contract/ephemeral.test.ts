@@ -4,25 +4,11 @@ import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
 import { createSqlEphemeral } from '../../src/storage/ephemeral-sql.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis } from '../../src/storage/redis.ts'
-import { freshDatabase, freshPglite, freshRedisPrefix, keysWithoutEnd, redisUrl } from '../support/database.ts'
+import { freshDatabase, freshPglite, freshRedisPrefix, storeUrl } from '../support/database.ts'
 import { ephemeralContract, type Subject } from './ephemeral.contract.ts'
+import { openOnRedisAt } from './on-redis.ts'
 
-async function openOnRedis(): Promise<Subject> {
-  const prefix = freshRedisPrefix()
-  const [redis, another] = await Promise.all([openRedis(redisUrl()), openRedis(redisUrl())])
-  const store = createRedisEphemeral(redis, { prefix })
-  const other = createRedisEphemeral(another, { prefix })
-  return {
-    store,
-    other,
-    close: async () => {
-      const endless = await keysWithoutEnd(redis, prefix)
-      await Promise.all([store.close(), other.close()])
-      // What the whole contract has left behind is the best sample there is.
-      expect(endless, 'keys without a TTL').to.deep.equal([])
-    },
-  }
-}
+const openOnRedis = (): Promise<Subject> => openOnRedisAt(storeUrl())
 
 async function openOnPostgres(): Promise<Subject> {
   const { url, drop } = await freshDatabase()
@@ -50,15 +36,18 @@ ephemeralContract('PGlite', openOnPglite)
 describe('the ephemeral store on Redis', () => {
   it('drops dead members from the index of a grant that stays in use', async () => {
     const prefix = freshRedisPrefix()
-    const redis = await openRedis(redisUrl())
+    const redis = await openRedis(storeUrl())
     const store = createRedisEphemeral(redis, { prefix })
     try {
       const index = 'g:{busy}'
-      await store.put('long', 'x', { ttlSeconds: 60, index })
-      for (const member of ['a', 'b', 'c']) await store.put(member, 'x', { ttlSeconds: 0.05, index })
+      await store.put('long:{busy}', 'x', { ttlSeconds: 60, index })
+      for (const member of ['a', 'b', 'c']) await store.put(`${member}:{busy}`, 'x', { ttlSeconds: 0.05, index })
       await sleep(100)
-      await store.put('d', 'x', { ttlSeconds: 60, index })
-      expect(await redis.zrange(`${prefix}${index}`, '0', '-1')).to.have.members([`${prefix}d`, `${prefix}long`])
+      await store.put('d:{busy}', 'x', { ttlSeconds: 60, index })
+      expect(await redis.zrange(`${prefix}${index}`, '0', '-1')).to.have.members([
+        `${prefix}d:{busy}`,
+        `${prefix}long:{busy}`,
+      ])
     } finally {
       await store.close()
     }

@@ -2,11 +2,11 @@
 import { randomBytes } from 'node:crypto'
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
 import pg from 'pg'
 import type { OpenDatabase } from '../../src/storage/database.ts'
 import { migrateUp } from '../../src/storage/migrator.ts'
 import { openPglite } from '../../src/storage/pglite.ts'
+import { isCluster, type RedisConnection } from '../../src/storage/redis.ts'
 
 export interface TestDatabase {
   name: string
@@ -22,6 +22,9 @@ function given(variable: string): string {
 
 /** The URL of the real Redis of this run. Write only below a prefix of freshRedisPrefix(). */
 export const redisUrl = (): string => given('TEST_REDIS_URL')
+
+/** The URL of the Redis that keeps what the servers write: that one, or the cluster or the sentinels the run was asked for. */
+export const storeUrl = (): string => process.env.TEST_REDIS_STORE_URL || redisUrl()
 
 /** The URL of the real PostgreSQL of this run, with the right to create databases. */
 export const postgresUrl = (): string => given('TEST_DATABASE_URL')
@@ -40,11 +43,13 @@ export const emptyDatabase = (): Promise<TestDatabase> => createDatabase(postgre
 export const freshRedisPrefix = (): string => `t-${randomBytes(6).toString('hex')}:`
 
 /** The keys below a prefix that would stay for ever; the boot mark and the revocation stream may. */
-export async function keysWithoutEnd(redis: Redis, prefix: string): Promise<string[]> {
+export async function keysWithoutEnd(redis: RedisConnection, prefix: string): Promise<string[]> {
   const endless: string[] = []
-  for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 })) {
-    for (const key of keys) {
-      if ((await redis.pttl(key)) === -1 && !/:(boot|rev)$/.test(key)) endless.push(key)
+  for (const node of isCluster(redis) ? redis.nodes('master') : [redis]) {
+    for await (const keys of node.scanStream({ match: `${prefix}*`, count: 1_000 })) {
+      for (const key of keys) {
+        if ((await node.pttl(key)) === -1 && !/:(boot(:\{\d+\})?|rev)$/.test(key)) endless.push(key)
+      }
     }
   }
   return endless

@@ -8,7 +8,7 @@ import { createSqlEphemeral } from '../../src/storage/ephemeral-sql.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis } from '../../src/storage/redis.ts'
 import type { Database } from '../../src/storage/tables.ts'
-import { freshDatabase, freshRedisPrefix, redisUrl } from './database.ts'
+import { freshDatabase, freshRedisPrefix, storeUrl } from './database.ts'
 
 export interface OpenStores {
   db: Database
@@ -22,7 +22,7 @@ export interface OpenStores {
 export async function openStores(onQuery?: (sql: string) => void): Promise<OpenStores> {
   const fresh = await freshDatabase()
   const database = await openPostgres(fresh.url, onQuery ? { onQuery } : {})
-  const redis = createRedisEphemeral(await openRedis(redisUrl()), { prefix: freshRedisPrefix() })
+  const redis = createRedisEphemeral(await openRedis(storeUrl()), { prefix: freshRedisPrefix() })
   return {
     db: database.db,
     database,

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { type Core, composeCore, openStores, type Stores } from '../../src/compose.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
 import { openKeyring } from '../../src/oidc/keystore.ts'
-import { freshDatabase, freshRedisPrefix, redisUrl, temporaryDirectory } from './database.ts'
+import { freshDatabase, freshRedisPrefix, redisUrl, storeUrl, temporaryDirectory } from './database.ts'
 
 const LAUNCHER = new URL('../../bin/usher.js', import.meta.url).pathname
 
@@ -22,6 +22,8 @@ export interface WorldOptions {
   /** Take the place of the run's own servers, such as a fault proxy in front of them. The database is still a fresh one. */
   databaseUrl?: string
   redisUrl?: string
+  /** What lies behind `redisUrl`. Default: the run's own Redis. */
+  directRedisUrl?: string
 }
 
 export interface ServerProcess {
@@ -53,7 +55,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     USHER_PORT: String(port),
     USHER_ISSUER: options.issuer ?? `http://localhost:${port}`,
     USHER_DATABASE_URL: options.databaseUrl ? databaseAt(options.databaseUrl, database.name) : database.url,
-    USHER_REDIS_URL: options.redisUrl ?? redisUrl(),
+    USHER_REDIS_URL: options.redisUrl ?? storeUrl(),
     USHER_REDIS_PREFIX: freshRedisPrefix(),
     USHER_KEYS_DIR: keysDir,
     USHER_DATA_DIR: await temporaryDirectory('data'),
@@ -64,7 +66,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const config = loadConfig(env)
   const keyring = await openKeyring({ dir: keysDir, production: false, secrets: config })
   // Beside the servers, not through their fault proxies.
-  const direct = { USHER_DATABASE_URL: database.url, USHER_REDIS_URL: env.USHER_REDIS_URL && redisUrl() }
+  const isOwnRedis = options.redisUrl === undefined && options.env?.USHER_REDIS_URL === undefined
+  const directRedisUrl = isOwnRedis ? storeUrl() : (options.directRedisUrl ?? redisUrl())
+  const direct = { USHER_DATABASE_URL: database.url, USHER_REDIS_URL: env.USHER_REDIS_URL && directRedisUrl }
   const stores = await openStores(loadConfig({ ...env, ...direct }))
   const core = composeCore({ config, stores, keyring })
   const servers: ServerProcess[] = []
