@@ -1,71 +1,57 @@
 /** Refresh under load: every chain asks with the token that the answer before it gave, so no list can be made in advance. */
-import { Agent, request } from 'node:http'
+import { ask, type Client, createClient } from './client.ts'
+import { quantile } from './statistics.ts'
 import type { Load, Request } from './wrk.ts'
 
-const latest = new Map<string, string>()
+export interface Chain {
+  /** Asks with the latest token and keeps the next. Throws when there is none: the chain has broken. */
+  next(address: string): Promise<void>
+  /** The latest. */
+  token(): string
+}
+
+/** @param template everything but the token */
+export function createChain(client: Client, template: Request, first: string): Chain {
+  let token = first
+  return {
+    async next(address) {
+      const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
+      const { status, text } = await ask(client, address, { ...template, body })
+      const { refresh_token: next, access_token } = JSON.parse(text)
+      if (status !== 200 || typeof next !== 'string' || next === token || typeof access_token !== 'string') {
+        throw new Error(`a chain of refreshes broke with ${status}: ${text}`)
+      }
+      token = next
+    },
+    token: () => token,
+  }
+}
+
+export function createChains(templates: readonly Request[], tokens: readonly string[]): readonly Chain[] {
+  const client = createClient(templates.length)
+  return templates.map((template, place) => createChain(client, template, tokens[place] ?? ''))
+}
 
 /** Runs all chains side by side for so many seconds; a later run goes on where this one ends. */
-export async function runChains(
-  address: string,
-  requests: readonly Request[],
-  tokens: readonly string[],
-  seconds: number,
-): Promise<Load> {
-  const agent = new Agent({ keepAlive: true, maxSockets: requests.length })
-  const until = performance.now() + seconds * 1000
-  const times: number[] = []
-  let failures = 0
+export async function runChains(address: string, chains: readonly Chain[], seconds: number): Promise<Load> {
   const startedAt = performance.now()
+  const until = startedAt + seconds * 1000
+  const times: number[] = []
   await Promise.all(
-    requests.map(async (template, place) => {
-      const chain = `${address} ${place}`
+    chains.map(async (chain) => {
       while (performance.now() < until) {
-        const token = latest.get(chain) ?? tokens[place] ?? ''
         const begun = performance.now()
-        const next = await refresh(agent, address, template, token)
+        await chain.next(address)
         times.push(performance.now() - begun)
-        if (next === undefined) {
-          failures += 1
-          return
-        }
-        latest.set(chain, next)
       }
     }),
   )
   const elapsed = (performance.now() - startedAt) / 1000
-  agent.destroy()
-  const sorted = times.toSorted((one, other) => one - other)
-  const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0
-  return { requests: times.length, rps: times.length / elapsed, p50Ms: at(0.5), p99Ms: at(0.99), failures }
-}
-
-async function refresh(
-  agent: Agent,
-  address: string,
-  { path, headers }: Request,
-  token: string,
-): Promise<string | undefined> {
-  const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
-  const { hostname, port } = new URL(address)
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  const sent = request(
-    {
-      agent,
-      hostname,
-      port,
-      path,
-      method: 'POST',
-      headers: { ...headers, 'Content-Length': String(Buffer.byteLength(body)) },
-    },
-    (response) => {
-      response
-        .setEncoding('utf8')
-        .toArray()
-        .then((parts) => resolve(parts.join('')), reject)
-    },
-  )
-  sent.on('error', reject).end(body)
-  const text = await promise
-  const { refresh_token: next } = JSON.parse(text)
-  return typeof next === 'string' ? next : undefined
+  return {
+    requests: times.length,
+    rps: times.length / elapsed,
+    p50Ms: quantile(times, 0.5),
+    p99Ms: quantile(times, 0.99),
+    failures: 0,
+  }
 }

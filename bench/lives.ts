@@ -1,40 +1,78 @@
-/** What is not a matter of requests per second: starting, memory, bytes per session, and a storm of sign-ins. */
+/** What is not a matter of requests per second: starting, memory, idling, bytes per session, and a storm of sign-ins. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
+import { startOwnRedis } from '../test/services.ts'
 import { basic, send } from '../test/support/http.ts'
-import { passwordGrant } from './cases.ts'
-import { freePort, type Measured } from './process.ts'
-import { CLIENTS, PASSWORD, type Seeded } from './seed.ts'
+import { FORM, passwordGrant, type SignedIn } from './cases.ts'
+import { ask, createClient } from './client.ts'
+import { runOpenLoop, type Stream, type StreamResult } from './open-loop.ts'
+import { freePort, type Measured, onAllCores } from './process.ts'
+import { ACCOUNTS, CLIENTS, PASSWORD, type Seeded } from './seed.ts'
+import { median } from './statistics.ts'
 import { startUsher, type Targets } from './targets.ts'
+import type { Request } from './wrk.ts'
 
 export type Lives = Awaited<ReturnType<typeof measureLives>>
 
 interface LivesDeps {
   env: Record<string, string>
+  directory: string
   seeded: Seeded
   targets: Targets
-  redisUrl: string
+  /** How long the storm lasts, and how long idling is watched. */
+  longSeconds: number
 }
 
+const root = fileURLToPath(new URL('..', import.meta.url))
 const STARTS = 5
-const SESSIONS = 300
-const STORM_SECONDS = 20
+const SESSIONS = 1_000
+const STORM_TIMES_CAPACITY = 10
 const PROBES_PER_SECOND = 50
+const CHAINS = 32
+/** The share of what the machine can hash that the mixed load asks for. */
+const MIX_OF_CAPACITY = 0.8
+const SIGN_INS_AT_ONCE = 8
 
-export async function measureLives({ env, seeded, targets, redisUrl }: LivesDeps) {
+export async function measureLives(deps: LivesDeps) {
+  const { env, targets, longSeconds } = deps
   const loaded = targets.usher.memory()
   console.error('measuring the start …')
   const start = await startTimes(env)
   console.error('measuring bytes per session …')
-  const bytesPerSession = await sessionBytes(targets.usher, env, seeded, redisUrl)
-  console.error('measuring a storm of sign-ins …')
-  const storm = await signInStorm(env, seeded)
-  return {
-    readyMs: start.readyMs,
-    idleMiB: start.idleMiB,
-    loadedMiB: loaded.now,
-    highMiB: loaded.high,
-    bytesPerSession,
-    storm,
+  const sessions = await sessionBytes(deps)
+  const loopFile = join(deps.directory, 'event-loop.json')
+  const port = String(await freePort())
+  const preload = join(root, 'bench/servers/event-loop.ts')
+  const watched = { ...env, USHER_PORT: port, NODE_OPTIONS: `--import=${preload}`, BENCH_LOOP_FILE: loopFile }
+  const idling = await startUsher({ ...env, USHER_PORT: String(await freePort()) }, 'all')
+  console.error('measuring what idling costs …')
+  const idleCpuShare = await idleCpu(idling, longSeconds).finally(() => idling.stop())
+  const server = await startUsher(watched, 'all')
+  try {
+    const work = await workFor(server, deps)
+    console.error('measuring a storm of sign-ins …')
+    const storm = await signInStorm(server, work, longSeconds)
+    console.error('measuring how late the event loop is …')
+    const mix = await mixedLoad(server, work, { loopFile, capacity: storm.signInsPerSecond, seconds: longSeconds / 2 })
+    return {
+      readyMs: start.readyMs,
+      idleMiB: start.idleMiB,
+      loadedMiB: loaded.now,
+      highMiB: loaded.high,
+      stormHighMiB: server.memory().high,
+      sessions,
+      idleCpuShare,
+      storm,
+      mix,
+      longSeconds,
+    }
+  } finally {
+    await server.stop()
   }
 }
 
@@ -45,130 +83,245 @@ async function startTimes(env: Record<string, string>): Promise<{ readyMs: numbe
   for (let count = 0; count < STARTS; count += 1) {
     const port = String(await freePort())
     const begun = performance.now()
-    const starting = startUsher({ ...env, USHER_PORT: port }, undefined)
+    const starting = startUsher({ ...env, USHER_PORT: port }, 'all')
     for (;;) {
       const reply = await send(`http://127.0.0.1:${port}`, 'http://localhost', '/readyz').catch(() => undefined)
       if (reply?.status === 200) break
-      await new Promise((resolve) => setTimeout(resolve, 5))
+      await sleep(5)
     }
     times.push(performance.now() - begun)
     const server = await starting
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    await sleep(1_000)
     memory.push(server.memory().now)
     await server.stop()
   }
-  const middle = (values: number[]) => values.toSorted((one, other) => one - other)[Math.floor(STARTS / 2)] ?? 0
-  return { readyMs: Math.round(middle(times)), idleMiB: middle(memory) }
+  return { readyMs: Math.round(median(times)), idleMiB: median(memory) }
 }
 
-/** What Redis holds more after many sign-ins of different accounts, all indexes counted, divided by their number. */
-async function sessionBytes(
-  server: Measured,
-  env: Record<string, string>,
-  { secret }: Seeded,
-  redisUrl: string,
-): Promise<number> {
-  const redis = new Redis(redisUrl)
-  const used = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0)
+interface SessionBytes {
+  bytes: number
+  sessions: number
+  keysPerSession: number
+  /** Keys that would stay for ever, beside those of the server itself. */
+  endless: number
+}
+
+/** What an empty Redis holds more after many sign-ins of different accounts, all indexes counted, per sign-in. */
+async function sessionBytes({ env, directory, seeded }: LivesDeps): Promise<SessionBytes> {
+  const own = await startOwnRedis(directory, ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'])
+  const redis = new Redis(own.url)
+  const port = String(await freePort())
+  const server = await startUsher({ ...env, USHER_PORT: port, USHER_REDIS_URL: own.url }, 'all')
   const { host } = new URL(env.USHER_ISSUER ?? '')
-  const before = await used()
-  for (let from = 0; from < SESSIONS; from += 10) {
+  const used = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0)
+  const signIn = (place: number) =>
+    passwordGrant(server.address, host, `c${place % CLIENTS}`, seeded.secret, `a${place % ACCOUNTS}@bench.example`)
+  try {
+    await signIn(0) // loads the scripts
+    const [before, keysBefore] = [await used(), await redis.dbsize()]
+    const places = Array.from({ length: SESSIONS }, (_, place) => place).values()
     await Promise.all(
-      Array.from({ length: 10 }, (_, place) => {
-        const number = from + place
-        const account = `a${500 + number}@bench.example`
-        return passwordGrant(server.address, host, `c${number % CLIENTS}`, secret, account)
+      Array.from({ length: SIGN_INS_AT_ONCE }, async () => {
+        for (const place of places) await signIn(place)
       }),
     )
+    return {
+      bytes: Math.round(((await used()) - before) / SESSIONS),
+      sessions: SESSIONS,
+      keysPerSession: ((await redis.dbsize()) - keysBefore) / SESSIONS,
+      endless: await endlessKeys(redis),
+    }
+  } finally {
+    redis.disconnect()
+    await server.stop()
+    await own.stop()
   }
-  const bytes = ((await used()) - before) / SESSIONS
-  redis.disconnect()
-  return Math.round(bytes)
+}
+
+/** The mark of a running Redis and the journal of revocations are one each, and stay. */
+async function endlessKeys(redis: Redis): Promise<number> {
+  let endless = 0
+  for await (const keys of redis.scanStream({ count: 1_000 })) {
+    for (const key of keys) if ((await redis.pttl(key)) === -1 && !/:(boot|rev)$/.test(key)) endless += 1
+  }
+  if (endless > 0) throw new Error(`${endless} keys of sessions would stay in Redis for ever`)
+  return endless
+}
+
+async function idleCpu(server: Measured, seconds: number): Promise<number> {
+  await sleep(3_000)
+  const begun = server.cpuMicros()
+  await sleep(seconds * 1_000)
+  return (server.cpuMicros() - begun) / (seconds * 1e6)
+}
+
+type Probe = 'validation' | 'userinfo' | 'refresh' | 'keys'
+
+interface Work {
+  probes: Stream[]
+  signIns: Request[]
+  introspection: Request[]
+  /** Their latest refresh tokens. */
+  chains: { requests: Request[]; tokens: string[] }
+}
+
+async function workFor(server: Measured, { env, seeded }: LivesDeps): Promise<Work> {
+  const { host } = new URL(env.USHER_ISSUER ?? '')
+  const { secret } = seeded
+  const tokens = await seeded.accessTokens(1_000)
+  const clientOf = (place: number) => `c${place % CLIENTS}`
+  const form = (path: string, client: string, fields: Record<string, string>): Request => ({
+    method: 'POST',
+    path,
+    headers: { Host: host, 'Content-Type': FORM, Authorization: basic(client, secret) },
+    body: new URLSearchParams(fields).toString(),
+  })
+  const get = (path: string, token: string): Request => ({
+    method: 'GET',
+    path,
+    headers: { Host: host, Authorization: `Bearer ${token}` },
+  })
+  const signedIn: SignedIn[] = []
+  for (let place = 0; place < CHAINS; place += 1) {
+    signedIn.push(await passwordGrant(server.address, host, clientOf(place), secret, `a${place}@bench.example`))
+  }
+  const chains = {
+    requests: signedIn.map((_, place) => form('/oauth2/token', clientOf(place), {})),
+    tokens: signedIn.map(({ refresh_token }) => refresh_token),
+  }
+  const perSecond = PROBES_PER_SECOND
+  return {
+    probes: [
+      { name: 'validation', perSecond, requests: tokens.map((token) => get('/api/v1/auth_token/validation', token)) },
+      {
+        name: 'userinfo',
+        perSecond,
+        requests: signedIn.map(({ access_token }) => get('/oauth2/userinfo', access_token)),
+      },
+      { name: 'refresh', perSecond, ...chains },
+      {
+        name: 'keys',
+        perSecond,
+        requests: [{ method: 'GET', path: '/.well-known/jwks.json', headers: { Host: host } }],
+      },
+    ],
+    signIns: Array.from({ length: 500 }, (_, place) =>
+      form('/oauth2/token', clientOf(place), {
+        grant_type: 'password',
+        username: `a${place + 100}@bench.example`,
+        password: PASSWORD,
+        scope: 'openid',
+      }),
+    ),
+    introspection: tokens.map((token, place) => form('/oauth2/introspect', clientOf(place), { token })),
+    chains,
+  }
+}
+
+/** Sign-ins far above what the machine can hash, and other requests beside them. All cores serve everybody. */
+async function signInStorm(server: Measured, work: Work, seconds: number) {
+  const { address } = server
+  const probing = async (length: number): Promise<Record<Probe, StreamResult>> => {
+    const results = await runOpenLoop({ address, seconds: length, streams: work.probes })
+    keepTokens(work, results.refresh)
+    return results as Record<Probe, StreamResult> // the names are those of the probes
+  }
+  const rateSeconds = Math.min(10, seconds)
+  await probing(2)
+  const idle = await probing(Math.min(20, seconds))
+  const bare = await bareHashes(rateSeconds)
+  const alone = await signInsPerSecond(address, work.signIns, rateSeconds)
+  const [during, storm] = await Promise.all([
+    probing(seconds),
+    runOpenLoop({
+      address,
+      seconds,
+      streams: [{ name: 'sign-in', perSecond: Math.ceil(alone * STORM_TIMES_CAPACITY), requests: work.signIns }],
+    }),
+  ])
+  const signIns = storm['sign-in']
+  return {
+    idle: tails(idle),
+    during: tails(during),
+    bareHashesPerSecond: bare,
+    signInsPerSecond: alone,
+    answeredPerSecond: signIns?.perSecond ?? 0,
+    sent: signIns?.sent ?? 0,
+    statuses: signIns?.statuses ?? {},
+    refusedP99Ms: signIns?.refusedP99Ms,
+  }
 }
 
 interface Tail {
   p50Ms: number
   p99Ms: number
+  /** Requests of the probe without a 200. */
+  failed: number
 }
 
-/**
- * Sign-ins at ten times what the machine can hash, open loop, and other requests beside them: how much longer those take
- * than on the idle server. All cores are the server's; the load runs on them too.
- */
-async function signInStorm(env: Record<string, string>, { secret, accessTokens }: Seeded) {
-  const port = String(await freePort())
-  const server = await startUsher({ ...env, USHER_PORT: port }, undefined)
-  const { host } = new URL(env.USHER_ISSUER ?? '')
-  const [token = ''] = await accessTokens(1)
-  const bearer = { Authorization: `Bearer ${token}` }
-  const ask =
-    (path: string, headers: Record<string, string> = {}) =>
-    () =>
-      send(server.address, `http://${host}`, path, { headers })
-  const probes = {
-    validation: ask('/api/v1/auth_token/validation', bearer),
-    keys: ask('/.well-known/jwks.json'),
-  }
-  const signIn = () =>
-    send(server.address, `http://${host}`, '/oauth2/token', {
-      form: { grant_type: 'password', username: 'a1@bench.example', password: PASSWORD, scope: 'openid' },
-      headers: { Authorization: basic('c1', secret) },
-    })
-  try {
-    for (const probe of Object.values(probes)) for (let count = 0; count < 200; count += 1) await probe()
-    const idle = await probing(probes, 5)
-    const alone = await signInsPerSecond(signIn, 5)
-    let [answered, refused] = [0, 0]
-    const storm = setInterval(() => {
-      for (let count = 0; count < Math.ceil(alone / 10); count += 1) {
-        signIn().then(
-          ({ status }) => {
-            if (status === 200) answered += 1
-            else refused += 1
-          },
-          () => {
-            refused += 1
-          },
-        )
-      }
-    }, 10)
-    const during = await probing(probes, STORM_SECONDS)
-    clearInterval(storm)
-    return { idle, during, signInsPerSecond: Math.round(alone), answeredPerSecond: answered / STORM_SECONDS, refused }
-  } finally {
-    await server.stop()
-  }
-}
-
-async function probing(probes: Record<string, () => Promise<unknown>>, seconds: number): Promise<Record<string, Tail>> {
-  const tails: Record<string, Tail> = {}
-  await Promise.all(
-    Object.entries(probes).map(async ([name, probe]) => {
-      const times: number[] = []
-      const until = performance.now() + seconds * 1000
-      while (performance.now() < until) {
-        const begun = performance.now()
-        await probe()
-        times.push(performance.now() - begun)
-        await new Promise((resolve) => setTimeout(resolve, 1000 / PROBES_PER_SECOND))
-      }
-      const sorted = times.toSorted((one, other) => one - other)
-      const at = (share: number) => Number((sorted[Math.floor(sorted.length * share)] ?? 0).toFixed(2))
-      tails[name] = { p50Ms: at(0.5), p99Ms: at(0.99) }
-    }),
+const tails = (results: Record<Probe, StreamResult>): Record<string, Tail> =>
+  Object.fromEntries(
+    Object.entries(results).map(([name, { p50Ms, p99Ms, sent, statuses }]) => [
+      name,
+      { p50Ms, p99Ms, failed: sent - (statuses['200'] ?? 0) },
+    ]),
   )
-  return tails
+
+function keepTokens(work: Work, refresh: StreamResult | undefined): void {
+  if (!refresh || refresh.tokens.length === 0) return
+  for (const stream of work.probes) if (stream.name === 'refresh') stream.tokens = refresh.tokens
+  work.chains.tokens = refresh.tokens
 }
 
-async function signInsPerSecond(signIn: () => Promise<{ status: number }>, seconds: number): Promise<number> {
+const run = promisify(execFile)
+
+async function bareHashes(seconds: number): Promise<number> {
+  const [program = '', ...rest] = onAllCores([process.execPath, join(root, 'bench/servers/primitives.ts'), 'hash'])
+  const { stdout } = await run(program, rest, { env: { ...process.env, BENCH_MS: String(seconds * 1_000) } })
+  return JSON.parse(stdout).perSecond
+}
+
+/** Closed loop: as many at once as keep every hash worker busy. */
+async function signInsPerSecond(address: string, signIns: readonly Request[], seconds: number): Promise<number> {
+  const client = createClient()
   const until = performance.now() + seconds * 1000
-  let done = 0
+  let [sent, done] = [0, 0]
   await Promise.all(
-    Array.from({ length: 8 }, async () => {
+    Array.from({ length: SIGN_INS_AT_ONCE }, async () => {
       while (performance.now() < until) {
-        if ((await signIn()).status === 200) done += 1
+        const request = signIns[sent % signIns.length]
+        sent += 1
+        if (request && (await ask(client, address, request)).status === 200) done += 1
       }
     }),
   )
+  client.destroy()
   return done / seconds
 }
+
+/** How late the event loop is while the server does everything at once, near what the machine can hash. */
+async function mixedLoad(
+  server: Measured & { child: { kill(signal: 'SIGUSR2'): boolean } },
+  work: Work,
+  { loopFile, capacity, seconds }: { loopFile: string; capacity: number; seconds: number },
+) {
+  const perSecond = (MIX_OF_CAPACITY * capacity) / 0.05
+  const validation = work.probes.find(({ name }) => name === 'validation')?.requests ?? []
+  const streams: Stream[] = [
+    { name: 'validation', perSecond: perSecond * 0.7, requests: validation },
+    { name: 'refresh', perSecond: perSecond * 0.15, ...work.chains },
+    { name: 'introspection', perSecond: perSecond * 0.1, requests: work.introspection },
+    { name: 'sign-in', perSecond: perSecond * 0.05, requests: work.signIns },
+  ]
+  server.child.kill('SIGUSR2')
+  await sleep(200)
+  const results = await runOpenLoop({ address: server.address, seconds, streams })
+  server.child.kill('SIGUSR2')
+  await sleep(500)
+  const loop: { p50Ms: number; p99Ms: number; maxMs: number } = JSON.parse(readFileSync(loopFile, 'utf8'))
+  const answered = Object.fromEntries(Object.entries(results).map(([name, { perSecond: rate }]) => [name, rate]))
+  return { perSecond, loop, answered, failed: failuresOf(results) }
+}
+
+const failuresOf = (results: Record<string, StreamResult>): number =>
+  Object.values(results).reduce((sum, { sent, statuses }) => sum + sent - (statuses['200'] ?? 0), 0)

@@ -6,11 +6,27 @@ import { createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 
-/** The first core is the server's, the second that of the load; the stores float. */
+/** The first core is the server's; the second that of the load, of the stores and of this process. */
 export const canPin = process.platform === 'linux' && availableParallelism() > 1 && has('taskset')
 
 export const pinnedTo = (core: number, command: string[]): string[] =>
   canPin ? ['taskset', '-c', String(core), ...command] : command
+
+const CORES = availableParallelism()
+
+/** This process and whatever it starts from now on keep to the load's core, unless they are told otherwise. */
+export function pinSelf(): void {
+  if (canPin) execFileSync('taskset', ['-acp', '1', String(process.pid)], { stdio: 'ignore' })
+}
+
+/** Every core of the machine again, as for filling a store. */
+export function unpinSelf(): void {
+  if (canPin) execFileSync('taskset', ['-acp', `0-${CORES - 1}`, String(process.pid)], { stdio: 'ignore' })
+}
+
+/** A program that may use every core, whoever starts it. */
+export const onAllCores = (command: string[]): string[] =>
+  canPin ? ['taskset', '-c', `0-${CORES - 1}`, ...command] : command
 
 export function has(program: string): boolean {
   try {
@@ -37,9 +53,9 @@ export interface Measured {
 /** Starts a server and waits for the line by which it says where it listens, or for `ready` in its output. */
 export async function startServer(
   command: string[],
-  { env, ready, address, core }: { env: Record<string, string>; ready: RegExp; address: string; core?: number },
+  { env, ready, address, core }: { env: Record<string, string>; ready: RegExp; address: string; core: number | 'all' },
 ): Promise<Measured & { child: ChildProcess; lines: string[] }> {
-  const [program = '', ...rest] = core === undefined ? command : pinnedTo(core, command)
+  const [program = '', ...rest] = core === 'all' ? onAllCores(command) : pinnedTo(core, command)
   const child = spawn(program, rest, {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,7 @@
 /** What the servers hold when they are measured: accounts, clients, and live tokens to ask with. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { importJWK, type JWK, SignJWT } from 'jose'
+import { decodeJwt, importJWK, type JWK, SignJWT } from 'jose'
 import { type Core, composeCore, openStores, type Stores } from '../src/compose.ts'
 import { loadConfig } from '../src/config.ts'
 import { openKeyring } from '../src/oidc/keystore.ts'
@@ -13,13 +13,22 @@ export interface Seeded {
   accountIds: string[]
   jwks: { keys: JWK[] }
   /** Access tokens of distinct accounts and grants, signed with the server's own key. */
-  accessTokens(count: number): Promise<string[]>
+  accessTokens(count: number, options?: TokenOptions): Promise<string[]>
+  revoke(tokens: readonly string[]): Promise<void>
   close(): Promise<void>
+}
+
+export interface TokenOptions {
+  /** The number of the first; each number has one token. */
+  from?: number
+  subjectOf?(place: number): string
+  clientOf?(place: number): string
+  grantOf?(place: number): string
 }
 
 export const CLIENTS = 100
 export const PASSWORD = 'a long and quite ordinary pass phrase'
-const ACCOUNTS = 1_000
+export const ACCOUNTS = 1_000
 
 /** @param env the settings of the server that will be measured */
 export async function seed(env: Record<string, string>): Promise<Seeded> {
@@ -51,15 +60,15 @@ export async function seed(env: Record<string, string>): Promise<Seeded> {
   if (!jwk) throw new Error('no ES256 key')
   const key = await importJWK(jwk, 'ES256')
 
-  const tokenOf = async (place: number): Promise<string> => {
-    const id = accountIds[place % ACCOUNTS] ?? ''
+  const tokenOf = async (place: number, { subjectOf, clientOf, grantOf }: TokenOptions): Promise<string> => {
+    const id = subjectOf?.(place) ?? accountIds[place % ACCOUNTS] ?? ''
     const unique = `${place}`.padStart(8, '0')
     return new SignJWT({
       roles: ['user'],
       scope: 'openid email',
-      client_id: `c${place % CLIENTS}`,
+      client_id: clientOf?.(place) ?? `c${place % CLIENTS}`,
       ims: Date.now(),
-      gid: `grant-of-the-benchmark-with-the-number-${unique}`,
+      gid: grantOf?.(place) ?? `grant-of-the-benchmark-with-the-number-${unique}`,
       auth_time: Math.floor(Date.now() / 1000),
     })
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: jwk.kid ?? '' })
@@ -78,10 +87,17 @@ export async function seed(env: Record<string, string>): Promise<Seeded> {
     secret,
     accountIds,
     jwks,
-    async accessTokens(count) {
+    async accessTokens(count, options = {}) {
+      const { from = 0 } = options
       const tokens: string[] = []
-      for (let place = 0; place < count; place += 1) tokens.push(await tokenOf(place))
+      for (let place = from; place < from + count; place += 1) tokens.push(await tokenOf(place, options))
       return tokens
+    },
+    async revoke(tokens) {
+      for (const token of tokens) {
+        const { jti = '', exp = 0 } = decodeJwt(token)
+        await core.revocation.revokeToken({ jti, exp })
+      }
     },
     async close() {
       await core.hashes.close()
@@ -90,7 +106,7 @@ export async function seed(env: Record<string, string>): Promise<Seeded> {
   }
 }
 
-/** The body of a document as the server will send it, for the reference servers to send the same. */
+/** Of whatever the figures depend on. */
 export const versionsOf = (): Record<string, string> => {
   const root = new URL('..', import.meta.url).pathname
   const version = (name: string): string =>

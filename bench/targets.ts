@@ -50,12 +50,12 @@ export async function startTargets({ env, directory, redisUrl, jwks, secret }: T
 }
 
 /** The server as an operator runs it. */
-export const startUsher = (env: Record<string, string>, core: number | undefined = SERVER_CORE) =>
+export const startUsher = (env: Record<string, string>, core: number | 'all' = SERVER_CORE) =>
   startServer([process.execPath, join(root, 'bin/usher.js'), 'serve'], {
     env,
     ready: /Usher is ready at/,
     address: `http://127.0.0.1:${env.USHER_PORT}`,
-    ...(core === undefined ? {} : { core }),
+    core,
   })
 
 /** raw or koa, sending this body. */

@@ -1,6 +1,7 @@
 /**
- * Stock oidc-provider over Redis: its own routes, an adapter that keeps JSON under a key, tokens made at the start and
- * written to BENCH_TOKENS for the load.
+ * Stock oidc-provider over Redis: its own routes, the adapter of its examples (JSON under a key, a list per grant), the
+ * same clients and signing key as ours, ES256. Access tokens of its API are signed; those for introspection and userinfo
+ * are opaque and lie in Redis, which is what it does by itself. Made at the start and written to BENCH_TOKENS.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
@@ -67,6 +68,8 @@ const provider = new Provider(issuer, {
     userinfo: { enabled: true },
     resourceIndicators: {
       enabled: true,
+      // A refresh gives the same kinds of token as ours: a signed access token and an ID token.
+      useGrantedResource: () => true,
       getResourceServerInfo: () => ({
         scope: 'read',
         audience: API,
@@ -88,6 +91,7 @@ for (let place = 0; place < 1_000; place += 1) {
   if (!client) throw new Error('no client')
   const grant = new provider.Grant({ accountId: `a${place}`, clientId: client.clientId })
   grant.addOIDCScope('openid email offline_access')
+  grant.addResourceScope(API, 'read')
   const grantId = await grant.save()
   const common = {
     accountId: `a${place}`,
@@ -97,7 +101,8 @@ for (let place = 0; place < 1_000; place += 1) {
     scope: 'openid email offline_access',
   }
   access.push(await new provider.AccessToken({ ...common }).save())
-  refresh.push(await new provider.RefreshToken({ ...common, rotations: 0 } as never).save())
+  const ofTheApi = { ...common, scope: `${common.scope} read`, resource: API, rotations: 0 }
+  refresh.push(await new provider.RefreshToken(ofTheApi as never).save())
 }
 writeFileSync(process.env.BENCH_TOKENS ?? '', JSON.stringify({ access, refresh }))
 
