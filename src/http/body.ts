@@ -64,7 +64,10 @@ export async function readText(request: IncomingMessage, limitBytes: number): Pr
   }
 }
 
-/** Keys that reach for prototypes, and texts that PostgreSQL cannot hold: a NUL, half of a surrogate pair. */
+/**
+ * Keys that reach for prototypes, texts that PostgreSQL cannot hold: a NUL, half of a surrogate pair; and numbers beyond
+ * those of this program, which would be kept as null.
+ */
 function refuseHostileText(key: string, value: unknown): unknown {
   if (key === '__proto__' || key === 'constructor' || key === 'prototype') {
     throw new AppError('bad_request', 400, 'The body has a forbidden key.')
@@ -73,6 +76,9 @@ function refuseHostileText(key: string, value: unknown): unknown {
     if (typeof text === 'string' && (!text.isWellFormed() || text.includes('\0'))) {
       throw new AppError('bad_request', 400, 'The body has invalid characters.')
     }
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new AppError('bad_request', 400, 'The body has a number that is too large.')
   }
   return value
 }
