@@ -1,25 +1,14 @@
-/** The package as services get it: packed, installed into an empty project, and run by an older Node. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+/** The package that services install: what is in it, that it compiles, and that it works in every framework. */
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
-import { delimiter, dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
-import { temporaryDirectory } from '../support/database.ts'
 import { AUDIENCE, type FakeIssuer, startFakeIssuer, until } from './fake-issuer.ts'
+import { installPackage, knock, ROOT, type ServiceProcess, startService } from './installed-package.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const SERVICE = fileURLToPath(new URL('service', import.meta.url))
 const run = promisify(execFile)
-
-interface Hello {
-  ports: Record<string, number>
-  node: string
-  TokenError: string
-}
 
 describe('the package @usher/verifier', function () {
   this.timeout(120_000)
@@ -28,25 +17,7 @@ describe('the package @usher/verifier', function () {
   let files: string[]
 
   before(async () => {
-    const home = await temporaryDirectory('package')
-    const packed = join(home, 'packed')
-    const { stdout } = await run(process.execPath, [join(ROOT, 'bin/pack-verifier.js'), packed])
-    const tarball = stdout.trim()
-    files = (await run('tar', ['-tzf', tarball])).stdout.trim().split('\n')
-
-    project = join(home, 'project')
-    await mkdir(project)
-    await writeFile(join(project, 'package.json'), '{"type":"module","private":true}')
-    // The dependency comes from here, so that no registry is asked.
-    const dependencies = [tarball, join(ROOT, 'node_modules/jose')]
-    await run('npm', ['install', '--offline', '--no-audit', '--no-fund', ...dependencies], { cwd: project })
-    installed = join(project, 'node_modules/@usher/verifier')
-    for (const name of ['koa', 'express', 'fastify', '@types']) {
-      await symlink(join(ROOT, 'node_modules', name), join(project, 'node_modules', name))
-    }
-    await cp(join(SERVICE, 'main.js'), join(project, 'main.js'))
-    // Under this name it does not belong to our own project, which has no such package.
-    await cp(join(SERVICE, 'types.ts.sample'), join(project, 'types.ts'))
+    ;({ project, installed, files } = await installPackage())
   })
 
   it('has JavaScript with declarations, a licence, a README, and nothing else', async () => {
@@ -80,37 +51,21 @@ describe('the package @usher/verifier', function () {
 
   describe('in a service', () => {
     let issuer: FakeIssuer
-    let service: ChildProcess
-    let hello: Hello
-    let complaints = ''
+    let service: ServiceProcess
 
     before(async () => {
       issuer = await startFakeIssuer()
-      const node = await oldestNode()
-      service = spawn(node, ['--unhandled-rejections=strict', 'main.js', issuer.issuer, AUDIENCE], { cwd: project })
-      service.stderr?.on('data', (text) => {
-        complaints += text
-      })
-      const ended = once(service, 'exit').then(() => Promise.reject(new Error(complaints)))
-      ended.catch(() => {})
-      const lines = createInterface({ input: service.stdout ?? process.stdin })
-      const [line] = await Promise.race([once(lines, 'line'), ended])
-      hello = JSON.parse(line)
+      service = await startService(project, { issuer: issuer.issuer, audience: AUDIENCE })
     })
     after(async () => {
-      service?.kill('SIGKILL')
+      service?.process.kill('SIGKILL')
       await issuer?.stop()
     })
 
-    const call = async (port: number | undefined, token?: string) => {
-      const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` }
-      const response = await fetch(`http://127.0.0.1:${port}/`, { headers })
-      return { status: response.status, text: await response.text() }
-    }
-    const eachPort = () => Object.entries(hello.ports)
+    const eachPort = () => Object.entries(service.ports)
 
     it('runs on the oldest Node there is here', async () => {
-      expect(Number(hello.node.split('.')[0])).to.be.at.least(20)
+      expect(Number(service.node.split('.')[0])).to.be.at.least(20)
       expect(eachPort().map(([name]) => name)).to.have.members(['koa', 'express', 'fastify', 'http'])
     })
 
@@ -122,37 +77,24 @@ describe('the package @usher/verifier', function () {
         issuer.sign({ sub: 'account-2' }),
       ])
       for (const [name, port] of eachPort()) {
-        expect(await call(port, token), name).to.deep.equal({ status: 200, text: 'account-1' })
-        expect((await call(port)).status, name).to.equal(401)
-        expect((await call(port, `${token.slice(0, -4)}AAAA`)).status, name).to.equal(401)
-        expect((await call(port, narrow)).status, name).to.equal(403)
-        expect((await call(port, poor)).status, name).to.equal(403)
+        expect(await knock(port, token), name).to.deep.equal({ status: 200, text: 'account-1' })
+        expect((await knock(port)).status, name).to.equal(401)
+        expect((await knock(port, `${token.slice(0, -4)}AAAA`)).status, name).to.equal(401)
+        expect((await knock(port, narrow)).status, name).to.equal(403)
+        expect((await knock(port, poor)).status, name).to.equal(403)
       }
       issuer.tell('revoked', { kind: 'token', id: 'mine' })
       for (const [name, port] of eachPort()) {
-        await until(async () => (await call(port, token)).status === 401)
-        expect(JSON.parse((await call(port, token)).text).code, name).to.equal('invalid_token')
+        await until(async () => (await knock(port, token)).status === 401)
+        expect(JSON.parse((await knock(port, token)).text).code, name).to.equal('invalid_token')
       }
     })
 
     it('leaves nothing behind that would keep the process alive', async () => {
-      const exit = once(service, 'exit')
-      service.stdin?.end()
-      expect((await exit)[0], complaints).to.equal(0)
-      expect(complaints).to.equal('')
+      const exit = once(service.process, 'exit')
+      service.process.stdin?.end()
+      expect((await exit)[0], service.complaints()).to.equal(0)
+      expect(service.complaints()).to.equal('')
     })
   })
 })
-
-/** Of those on the PATH and the one that runs the tests; 20 is the oldest that the package promises. */
-async function oldestNode(): Promise<string> {
-  const name = process.platform === 'win32' ? 'node.exe' : 'node'
-  const candidates = [process.execPath, ...(process.env.PATH ?? '').split(delimiter).map((path) => join(path, name))]
-  let [oldest, oldestMajor] = [process.execPath, Number(process.versions.node.split('.')[0])]
-  for (const path of new Set(candidates.filter((file) => existsSync(file) && dirname(file) !== '.'))) {
-    const { stdout } = await run(path, ['--version'])
-    const major = Number(/^v(\d+)/.exec(stdout)?.[1])
-    if (major >= 20 && major < oldestMajor) [oldest, oldestMajor] = [path, major]
-  }
-  return oldest
-}

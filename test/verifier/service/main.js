@@ -9,12 +9,13 @@ import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
 
-const [issuer, audience] = process.argv.slice(2)
+const [issuer, audience, clientId, clientSecret, clockOffsetMs] = process.argv.slice(2)
 const verifier = createVerifier({
   issuer,
   audience,
   stream: true,
-  credentials: { clientId: 'service', clientSecret: 'secret' },
+  credentials: { clientId, clientSecret },
+  now: () => Date.now() + Number(clockOffsetMs),
 })
 const rule = { scopes: ['orders:read'], permissions: { any: ['orders:edit', 'orders:admin'] } }
 
