@@ -136,7 +136,7 @@ export function createEphemeralAdapter(deps: EphemeralAdapterDeps): (model: stri
 
   const refreshTokens: Verbs = {
     async find(token) {
-      const claims = await tokens.verifyRefreshToken(token)
+      const claims = tokens.verifyRefreshToken(token)
       return claims && rotation.find(claims, { refreshing: Provider.ctx?.oidc?.route === 'token' })
     },
     upsert: (jti, payload, expiresIn) =>
@@ -170,7 +170,7 @@ export function createEphemeralAdapter(deps: EphemeralAdapterDeps): (model: stri
 
   const accessTokens = (ofAccount: boolean): Verbs => ({
     async find(token) {
-      const claims = await tokens.verifyAccessToken(token)
+      const claims = tokens.verifyAccessToken(token)
       if (!claims || (claims.gid !== undefined) !== ofAccount || (await revocation.denies(claims))) return undefined
       return accessTokenPayload(claims)
     },

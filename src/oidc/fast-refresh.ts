@@ -1,7 +1,7 @@
 /**
  * Refreshing of the ordinary kind, with the same rotation as the engine's (refresh-rotation.ts): the latest generation of
- * a family that is bound to no key and asks for what it had. Retries, reuse, races and everything rare are passed on
- * before anything is changed, or after the lease was given back.
+ * a family that is bound to no key and asks for what it had. Retries, reuse, races and everything rare are passed on with
+ * nothing changed.
  */
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
@@ -27,7 +27,7 @@ export interface FastRefreshDeps {
   clock: Clock
   ephemeral: Pick<Ephemeral, 'get'>
   tokens: Pick<TokenFormats, 'verifyRefreshToken' | 'signRefreshToken'>
-  rotation: Pick<RefreshRotation, 'findPlain' | 'takePlain' | 'giveBackPlain' | 'commitPlain'>
+  rotation: Pick<RefreshRotation, 'findPlain' | 'rotatePlain'>
   signer: TokenSigner
   refreshTokenTtlSeconds: number
   findActiveAccount(id: string): Promise<Account | undefined>
@@ -53,22 +53,23 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
 
   async function refresh(exchange: Exchange, client: Client, fields: ReadonlyMap<string, string>): Promise<boolean> {
     const presented = fields.get('refresh_token') ?? ''
-    const claims = isOrdinaryClient(client) ? await deps.tokens.verifyRefreshToken(presented) : undefined
+    const claims = isOrdinaryClient(client) ? deps.tokens.verifyRefreshToken(presented) : undefined
     if (!claims || claims.client_id !== client.id) return false
     const family = await rotation.findPlain(claims)
     if (!family || !isOrdinary(family, epochSeconds(clock)) || !belongsTogether(family, client)) return false
-    const account = await deps.findActiveAccount(family.payload.accountId ?? '')
-    if (!account || !(await isSessionAlive(family.payload))) return false
+    const [account, isAlive] = await Promise.all([
+      deps.findActiveAccount(family.payload.accountId ?? ''),
+      isSessionAlive(family.payload),
+    ])
+    if (!account || !isAlive) return false
     const issued = await issue(account, client, family)
     if (!issued) return false
 
-    const leaseId = await rotation.takePlain(family)
-    if (leaseId === undefined) return false
-    const [isCommitted] = await Promise.all([
-      rotation.commitPlain(family, leaseId, { ...issued, presented }),
+    const [isRotated] = await Promise.all([
+      rotation.rotatePlain(family, { ...issued, presented }),
       deps.rememberSession(sessionOf(exchange, client, family.payload, issued.ttlSeconds)),
     ])
-    if (!isCommitted) return false
+    if (!isRotated) return false
     exchange.answer(200, ENGINE_JSON_HEADERS, issued.body)
     return true
   }
@@ -116,7 +117,7 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
       }),
       expires_in: accessSeconds,
       ...(scopes.includes('openid') ? { id_token: idToken(account, client, { payload, grant, scopes, now }) } : {}),
-      refresh_token: await deps.tokens.signRefreshToken({
+      refresh_token: deps.tokens.signRefreshToken({
         jti,
         sub: account.id,
         client_id: client.id,

@@ -33,7 +33,7 @@ export function createFastUserinfo(deps: FastUserinfoDeps): FastHandler {
   return async function userinfo(exchange: Exchange): Promise<boolean> {
     const token = BEARER.exec(exchange.request.headers.authorization ?? '')?.[1]
     if (token === undefined || exchange.query !== '' || hasBody(exchange)) return false
-    const access = await deps.tokens.verifyAccessToken(token)
+    const access = deps.tokens.verifyAccessToken(token)
     if (!access || !isOrdinary(access)) return false
     const client = await deps.findClient(access.client_id)
     if (!client || !isPlain(client) || access.aud !== (client.audience ?? deps.ownAudience)) return false

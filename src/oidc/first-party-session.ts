@@ -106,7 +106,7 @@ export function mountFirstPartySession(api: Api, deps: FirstPartySessionDeps): v
     const isByCookie = given === undefined
     const presented = given ?? cookies.refreshToken(ctx)
     if (isByCookie) requireOwnOrigin(ctx, origin)
-    const claims = await tokens.verifyRefreshToken(presented)
+    const claims = tokens.verifyRefreshToken(presented)
     const reply = claims && (await askTokenEndpoint(refreshForm(claims, presented), callerOf(ctx)))
     if (reply?.status === 200) return present(ctx, reply, isByCookie)
     const refusal = reply ? refusalOf(reply, ended) : ended()
@@ -132,14 +132,14 @@ export function mountFirstPartySession(api: Api, deps: FirstPartySessionDeps): v
       return { accountId: subject, sessionId: session.id }
     }
     requireOwnOrigin(ctx, origin)
-    const claims = await tokens.verifyRefreshToken(refreshToken)
+    const claims = tokens.verifyRefreshToken(refreshToken)
     const keys = claims && familyKeys(claims.jti)
     if (!keys) throw ended()
     return { accountId: claims.sub, sessionId: grantSessionId(keys.grantId) }
   }
 
   async function rememberDevice(ctx: Context, { body }: TokenReply): Promise<void> {
-    const claims = await tokens.verifyRefreshToken(body.refresh_token)
+    const claims = tokens.verifyRefreshToken(body.refresh_token)
     if (claims) device.keep(ctx, claims.sub)
   }
 
@@ -165,7 +165,7 @@ export function mountFirstPartySession(api: Api, deps: FirstPartySessionDeps): v
     ctx.body = { expires_in }
     if (!isByCookie) ctx.body = { access_token, refresh_token, token_type, expires_in }
     else if (typeof access_token === 'string') {
-      const claims = await tokens.verifyRefreshToken(refresh_token)
+      const claims = tokens.verifyRefreshToken(refresh_token)
       cookies.set(ctx, {
         accessToken: access_token,
         accessSeconds: Number(expires_in),

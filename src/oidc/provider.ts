@@ -131,7 +131,7 @@ export function buildProvider(deps: ProviderDeps) {
       const { payload } = await getValueAndPayload.call(this)
       const { jti, accountId, clientId, iat, exp } = payload
       if (!jti || !accountId || !clientId || !iat || !exp) throw new Error('a refresh token has a subject and a life')
-      const value = await tokens.signRefreshToken({
+      const value = tokens.signRefreshToken({
         jti,
         sub: accountId,
         client_id: clientId,

@@ -218,27 +218,15 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       return isDead ? undefined : { keys, payload, grant, digest: digestOf(claims.jti) }
     },
 
-    /** The lease on a rotation; undefined when it was not to be had at once, which the engine then sorts out. */
-    async takePlain({ keys, digest }: PlainFamily): Promise<string | undefined> {
-      const leaseId = opaqueId(128)
-      const { outcome } = await begin(keys, digest, leaseId)
-      if (outcome === 'reuse') await revocation.revokeReused(keys.grantId)
-      return outcome === 'won' ? leaseId : undefined
-    },
-
-    giveBackPlain: ({ keys }: PlainFamily, leaseId: string): Promise<void> =>
-      ephemeral.rotateAbort({ key: keys.family, leaseId }),
-
-    /** Records successor and answer in one step; false when the lease was taken over, and nothing was recorded. */
-    commitPlain: (
-      { keys }: PlainFamily,
-      leaseId: string,
+    /** Records successor and answer in one step; false when somebody else was there first, and nothing was recorded. */
+    rotatePlain: (
+      { keys, digest }: PlainFamily,
       next: { jti: string; payload: AdapterPayload; ttlSeconds: number; body: string; presented: string },
     ): Promise<boolean> =>
-      ephemeral.rotateCommit({
+      ephemeral.rotate({
         key: keys.family,
         sealedKey: keys.sealed,
-        leaseId,
+        presented: digest,
         digest: digestOf(next.jti),
         data: encodeRecord(next.payload),
         sealed: seal(next.body, next.presented, PLAIN_FINGERPRINT),

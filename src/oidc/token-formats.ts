@@ -3,10 +3,10 @@
  * refresh tokens (`rt+jwt`, a key of their own that is never published). Signing of access tokens is the engine's;
  * reading them back, and both ways of refresh tokens, are here.
  */
-import { createLocalJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose'
 import type { ClaimsParameter } from 'oidc-provider'
 import { type Clock, epochSeconds } from '../clock.ts'
 import type { Keyring } from './keystore.ts'
+import { createAccessTokenReader, createHs256, type ReadOwn } from './own-signatures.ts'
 import { createVerifiedTokens } from './verified-tokens.ts'
 
 /** Seconds by which clocks may differ; the engine, the stores' lives and our own checks all use this one value. */
@@ -31,6 +31,8 @@ export interface AccessTokenClaims {
   suid?: string
   /** Claims asked for at userinfo by the `claims` parameter (OpenID Connect Core section 5.5). */
   uic?: ClaimsParameter['userinfo']
+  /** The version of the access model that `roles` and `permissions` are at least as new as. */
+  pv?: number
   roles?: string[]
   permissions?: string[]
   permissions_omitted?: true
@@ -53,95 +55,67 @@ const COMPACT = /^[\w-]{2,4096}\.[\w-]{2,16384}\.[\w-]{2,2048}$/
 
 const isCompactJws = (value: unknown): value is string => typeof value === 'string' && COMPACT.test(value)
 
+type Genuine = Record<string, unknown>
+
+const ACCESS_CLAIMS = ['sub', 'aud', 'client_id', 'jti', 'iat', 'ims']
+const REFRESH_CLAIMS = ['sub', 'client_id', 'jti', 'iat', 'ims']
+
 export interface TokenFormats {
   /** The claims of a genuine, unexpired access token of this issuer; undefined for anything else. No store is asked. */
-  verifyAccessToken(value: unknown): Promise<AccessTokenClaims | undefined>
+  verifyAccessToken(value: unknown): AccessTokenClaims | undefined
   /** The same, told apart: a genuine access token whose time is over, and whatever is none of this issuer's. */
-  inspectAccessToken(value: unknown): Promise<AccessTokenClaims | 'expired' | 'unverifiable'>
+  inspectAccessToken(value: unknown): AccessTokenClaims | 'expired' | 'unverifiable'
   /** Signs a refresh token (HS256, `typ: rt+jwt`). */
-  signRefreshToken(claims: RefreshTokenClaims): Promise<string>
+  signRefreshToken(claims: RefreshTokenClaims): string
   /** The claims of a genuine, unexpired refresh token; undefined for anything else. No store is asked. */
-  verifyRefreshToken(value: unknown): Promise<RefreshTokenClaims | undefined>
+  verifyRefreshToken(value: unknown): RefreshTokenClaims | undefined
 }
 
 export function createTokenFormats(deps: { issuer: string; keyring: Keyring; clock: Clock }): TokenFormats {
   const { issuer, keyring, clock } = deps
-  const published = createLocalJWKSet(keyring.publicJwks())
-  const refreshKeys = new Map(keyring.refreshTokenKeys.map(({ kid, secret }) => [kid, secret]))
+  const readAccessToken = createAccessTokenReader(keyring.publicJwks().keys)
+  const refreshTokens = createHs256(keyring.refreshTokenKeys, 'rt+jwt')
   const refreshAudience = `${issuer}/oauth2/token`
 
-  const refreshKeyOf: JWTVerifyGetKey = ({ kid }) => {
-    const key = refreshKeys.get(kid ?? '')
-    if (!key) throw new errors.JWKSNoMatchingKey()
-    return key
+  /** RFC 7519 section 4.1, of a token whose signature is to be ours. The time is looked at last. */
+  function genuine(value: unknown, read: ReadOwn, required: readonly string[]): Genuine | 'expired' | 'unverifiable' {
+    const claims = isCompactJws(value) ? read(value) : undefined
+    if (!claims || claims.iss !== issuer || required.some((name) => claims[name] === undefined)) return 'unverifiable'
+    const { exp, nbf = 0 } = claims
+    const now = epochSeconds(clock)
+    if (typeof exp !== 'number' || typeof nbf !== 'number' || nbf > now + CLOCK_TOLERANCE_SECONDS) return 'unverifiable'
+    return isOver(exp) ? 'expired' : claims
   }
 
-  const verify = async (
-    value: unknown,
-    key: JWTVerifyGetKey,
-    expected: { typ: string; audience?: string; algorithms: string[]; requiredClaims: string[] },
-  ): Promise<JWTPayload | 'expired' | 'unverifiable'> => {
-    if (!isCompactJws(value)) return 'unverifiable'
-    try {
-      const { payload } = await jwtVerify(value, key, {
-        ...expected,
-        issuer,
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
-        currentDate: new Date(clock.now()),
-      })
-      return payload
-    } catch (error) {
-      // It looks at times last, when everything else was found genuine.
-      if (error instanceof errors.JWTExpired) return 'expired'
-      if (error instanceof errors.JOSEError) return 'unverifiable'
-      throw error
-    }
-  }
+  const isOver = (exp: number): boolean => exp <= epochSeconds(clock) - CLOCK_TOLERANCE_SECONDS
 
   const verified = createVerifiedTokens<AccessTokenClaims>()
 
-  async function inspectAccessToken(value: unknown): Promise<AccessTokenClaims | 'expired' | 'unverifiable'> {
+  function inspectAccessToken(value: unknown): AccessTokenClaims | 'expired' | 'unverifiable' {
     if (!isCompactJws(value)) return 'unverifiable'
     const known = verified.find(value)
-    if (known) return known.exp + CLOCK_TOLERANCE_SECONDS > epochSeconds(clock) ? known : 'expired'
-    const claims = await verify(value, published, {
-      typ: 'at+jwt',
-      algorithms: ['ES256', 'RS256'],
-      requiredClaims: ['sub', 'aud', 'client_id', 'jti', 'iat', 'exp', 'ims'],
-    })
+    if (known) return isOver(known.exp) ? 'expired' : known
+    const claims = genuine(value, readAccessToken, ACCESS_CLAIMS)
     if (typeof claims === 'string') return claims
-    const genuine = claims as JWTPayload & AccessTokenClaims // the signature is ours, and so is the shape
-    verified.keep(value, genuine)
-    return genuine
+    const access = claims as unknown as AccessTokenClaims // the signature is ours, and so is the shape
+    verified.keep(value, access)
+    return access
   }
 
   return {
     inspectAccessToken,
 
-    async verifyAccessToken(value) {
-      const claims = await inspectAccessToken(value)
+    verifyAccessToken(value) {
+      const claims = inspectAccessToken(value)
       return typeof claims === 'string' ? undefined : claims
     },
 
-    async signRefreshToken(claims) {
-      const [signing] = keyring.refreshTokenKeys
-      if (!signing) throw new Error('the key ring holds no refresh token key')
-      return new SignJWT({ ...claims })
-        .setProtectedHeader({ alg: 'HS256', typ: 'rt+jwt', kid: signing.kid })
-        .setIssuer(issuer)
-        .setAudience(refreshAudience)
-        .sign(signing.secret)
-    },
+    signRefreshToken: (claims) => refreshTokens.sign({ ...claims, iss: issuer, aud: refreshAudience }),
 
-    async verifyRefreshToken(value) {
-      const claims = await verify(value, refreshKeyOf, {
-        typ: 'rt+jwt',
-        audience: refreshAudience,
-        algorithms: ['HS256'],
-        requiredClaims: ['sub', 'client_id', 'jti', 'iat', 'exp', 'ims'],
-      })
-      if (typeof claims === 'string') return undefined
-      return claims as JWTPayload & RefreshTokenClaims // the signature is ours, and so is the shape
+    verifyRefreshToken(value) {
+      const claims = genuine(value, refreshTokens.read, REFRESH_CLAIMS)
+      if (typeof claims === 'string' || claims.aud !== refreshAudience) return undefined
+      return claims as unknown as RefreshTokenClaims // the signature is ours, and so is the shape
     },
   }
 }

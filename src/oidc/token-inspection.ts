@@ -37,12 +37,12 @@ export function createTokenInspection({ issuer, tokens, rotation, revocation }: 
      * section 2.2 asks for whatever is wrong. Throws Unavailable (503).
      */
     async introspect(inspector: Inspector, value: string): Promise<object> {
-      const access = await tokens.verifyAccessToken(value)
+      const access = tokens.verifyAccessToken(value)
       if (access) {
         const isKnown = mayIntrospect(inspector, access) && !(await revocation.denies(access))
         return isKnown ? describeAccess(access) : INACTIVE
       }
-      const refresh = await tokens.verifyRefreshToken(value)
+      const refresh = tokens.verifyRefreshToken(value)
       if (!refresh || refresh.client_id !== inspector.clientId) return INACTIVE
       const live = await rotation.find(refresh, { refreshing: false })
       return live && live.consumed === undefined ? describeRefresh(refresh, live.scope) : INACTIVE
@@ -54,9 +54,9 @@ export function createTokenInspection({ issuer, tokens, rotation, revocation }: 
      * based on the same authorization grant"). Throws Unavailable (503).
      */
     async revoke({ clientId }: Pick<Inspector, 'clientId'>, value: string): Promise<void> {
-      const access = await tokens.verifyAccessToken(value)
+      const access = tokens.verifyAccessToken(value)
       if (access?.client_id === clientId) return revocation.revokeToken(access)
-      const refresh = access ? undefined : await tokens.verifyRefreshToken(value)
+      const refresh = access ? undefined : tokens.verifyRefreshToken(value)
       const keys = refresh?.client_id === clientId ? familyKeys(refresh.jti) : undefined
       if (keys) await revocation.revokeGrant(keys.grantId)
     },

@@ -11,7 +11,7 @@ import type { TokenFormats } from './token-formats.ts'
  */
 export function createTokenVerdict(deps: { tokens: TokenFormats; revocation: Revocation }) {
   return async function verdictOn(token: string): Promise<TokenVerdict> {
-    const claims = await deps.tokens.inspectAccessToken(token)
+    const claims = deps.tokens.inspectAccessToken(token)
     if (typeof claims === 'string') return claims
     if (claims.cnf !== undefined) return 'bound'
     return (await deps.revocation.denies(claims)) ? 'revoked' : 'valid'
@@ -24,7 +24,7 @@ export function createTokenVerdict(deps: { tokens: TokenFormats; revocation: Rev
  */
 export function createIdentify(deps: { tokens: TokenFormats; revocation: Revocation }): Identify {
   return async function identify(token) {
-    const claims = await deps.tokens.verifyAccessToken(token)
+    const claims = deps.tokens.verifyAccessToken(token)
     if (!claims || claims.cnf !== undefined) return undefined
     if (await deps.revocation.denies(claims)) return undefined
     const { client_id: clientId, aud: audience } = claims

@@ -26,6 +26,7 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
   const startFamily = script(redis, 'startFamily', lua.START_FAMILY)
   const rotateBegin = script(redis, 'rotateBegin', lua.ROTATE_BEGIN)
   const rotateCommit = script(redis, 'rotateCommit', lua.ROTATE_COMMIT)
+  const rotate = script(redis, 'rotate', lua.ROTATE)
   const rotateAbort = script(redis, 'rotateAbort', lua.ROTATE_ABORT)
   const revokeGrant = script(redis, 'revokeGrant', lua.REVOKE_GRANT)
   const enlist = script(redis, 'enlistMember', lua.ENLIST_MEMBER)
@@ -139,6 +140,11 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
     async rotateCommit({ key, sealedKey, leaseId, digest, data, sealed, ttlSeconds, graceMs }) {
       const values = [leaseId, digest, data, sealed, lifeMs(ttlSeconds), graceMs]
       return (await rotateCommit([at(key), at(sealedKey)], values)) === 1
+    },
+
+    async rotate({ key, sealedKey, presented, digest, data, sealed, ttlSeconds, graceMs }) {
+      const values = [presented, digest, data, sealed, lifeMs(ttlSeconds), graceMs]
+      return (await rotate([at(key), at(sealedKey)], values)) === 1
     },
 
     async rotateAbort({ key, leaseId }) {

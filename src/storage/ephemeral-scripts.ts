@@ -140,6 +140,17 @@ if left > 0 then
 end
 return 1`
 
+/** KEYS family sealed · ARGV presented digest data sealed ttl graceMs */
+export const ROTATE = `${NOW}${ENLIST}
+local family = redis.call('HMGET', KEYS[1], 'c', 'l', 'x')
+if family[1] ~= ARGV[1] or family[2] then return 0 end
+redis.call('HSET', KEYS[1], 'p', family[1], 'c', ARGV[2], 'd', ARGV[3], 't', now)
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[6])
+enlist(family[3], KEYS[1], ARGV[5])
+enlist(family[3], KEYS[2], ARGV[6])
+return 1`
+
 /** KEYS family · ARGV leaseId */
 export const ROTATE_ABORT = `
 if redis.call('HGET', KEYS[1], 'l') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l', 'e') end`

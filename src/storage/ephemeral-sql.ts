@@ -213,6 +213,23 @@ export function createSqlEphemeral({ db, check }: OpenDatabase): Ephemeral {
       return rows.length === 1
     },
 
+    async rotate({ key, sealedKey, presented, digest, data, sealed, ttlSeconds, graceMs }) {
+      const { rows } = await sql`
+        with successor as (
+          update ephemeral_families set previous_digest = current_digest, current_digest = ${digest}, data = ${data},
+            consumed_at = clock_timestamp(), expires_at = ${until(lifeMs(ttlSeconds))}
+          where key = ${key} and current_digest = ${presented} and lease_id is null and ${live}
+          returning index_key),
+        answer as (
+          insert into ephemeral_records (key, value, index_key, expires_at)
+          select ${sealedKey}, ${sealed}, index_key, ${until(graceMs)} from successor
+          on conflict (key) do update set value = excluded.value, state = null, index_key = excluded.index_key,
+            expires_at = excluded.expires_at)
+        select from successor
+      `.execute(db)
+      return rows.length === 1
+    },
+
     async rotateAbort({ key, leaseId }) {
       await sql`
         update ephemeral_families set lease_id = null, lease_until = null where key = ${key} and lease_id = ${leaseId}

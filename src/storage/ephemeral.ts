@@ -71,6 +71,12 @@ export interface Ephemeral {
   /** Records the successor and the sealed answer; false when the lease was taken over or the family is gone. */
   rotateCommit(request: RotateCommit): Promise<boolean>
 
+  /**
+   * Lease and successor in one step, for who has made the successor beforehand; false when the presented generation is not
+   * the latest or somebody holds a lease on it, and nothing has changed.
+   */
+  rotate(request: Rotate): Promise<boolean>
+
   /** Gives a lease back when nothing was issued under it: the presented generation is live again. */
   rotateAbort(request: { key: string; leaseId: string }): Promise<void>
 
@@ -177,6 +183,11 @@ export interface RotateCommit {
   sealed: string
   ttlSeconds: number
   graceMs: number
+}
+
+export interface Rotate extends Omit<RotateCommit, 'leaseId'> {
+  /** Digest of the presented generation. */
+  presented: string
 }
 
 export interface ListPosition {

@@ -1,7 +1,14 @@
 /** What every implementation of the ephemeral store owes. The decisions are the same ones to the letter. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import type { Ephemeral, GrantKeys, ListMember, RotateBegin, RotateCommit } from '../../src/storage/ephemeral.ts'
+import type {
+  Ephemeral,
+  GrantKeys,
+  ListMember,
+  Rotate,
+  RotateBegin,
+  RotateCommit,
+} from '../../src/storage/ephemeral.ts'
 
 const RIVALS = 32
 const GRACE_MS = 10_000
@@ -48,6 +55,11 @@ const commitOf = (keys: Keys, leaseId: string, digest: string, options: Partial<
   graceMs: GRACE_MS,
   ...options,
 })
+
+const rotateOf = (keys: Keys, presented: string, digest: string): Rotate => {
+  const { leaseId: _, ...rotation } = commitOf(keys, '', digest)
+  return { ...rotation, presented }
+}
 
 const rivals = <T>(run: (rival: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: RIVALS }, (_, rival) => run(rival)))
@@ -396,6 +408,38 @@ export function ephemeralContract(name: string, open: () => Promise<Subject>): v
         const { family } = await store.readFamily(keys.family, [])
         expect(family).to.deep.equal({ current: 'two', previous: 'one', data: 'data of two' })
         expect(await store.rotateBegin(beginOf(keys, 'two'))).to.deep.equal({ outcome: 'won', data: 'data of two' })
+      })
+
+      it(`in one step is won by one of ${RIVALS} rivals, who get nothing else and change nothing`, async () => {
+        const keys = freshGrant()
+        await startFamily(keys)
+        const rotations = await rivals((rival) => door(rival).rotate(rotateOf(keys, 'one', `two-${rival}`)))
+        expect(countOf(rotations, (isRotated) => isRotated)).to.equal(1)
+        const { family } = await store.readFamily(keys.family, [])
+        const winner = `two-${rotations.indexOf(true)}`
+        expect(family).to.deep.equal({ current: winner, previous: 'one', data: `data of ${winner}` })
+        const again = await store.rotateBegin(beginOf(keys, 'one'))
+        expect(again).to.deep.equal({ outcome: 'replay', sealed: `answer with ${winner}` })
+        expect(await store.rotateBegin(beginOf(keys, winner))).to.deep.include({ outcome: 'won' })
+      })
+
+      it('in one step is refused under a lease, for older generations and when the family is gone', async () => {
+        const keys = await rotatedFamily()
+        expect(await store.rotate(rotateOf(keys, 'one', 'three'))).to.equal(false)
+        await store.rotateBegin(beginOf(keys, 'two'))
+        expect(await store.rotate(rotateOf(keys, 'two', 'three'))).to.equal(false)
+        expect(await store.rotateCommit(commitOf(keys, 'lease-two', 'three'))).to.equal(true)
+        expect(await store.rotate(rotateOf(keys, 'three', 'four'))).to.equal(true)
+        expect(await store.rotate(rotateOf(freshGrant(), 'one', 'two'))).to.equal(false)
+      })
+
+      it('in one step leaves an answer that ends with the grace, and dies with its grant', async () => {
+        const keys = freshGrant()
+        await startFamily(keys)
+        await store.rotate({ ...rotateOf(keys, 'one', 'two'), graceMs: 40 })
+        await sleep(60)
+        expect(await store.rotateBegin(beginOf(keys, 'one', { graceMs: 40 }))).to.deep.equal({ outcome: 'reuse' })
+        expect((await store.readFamily(keys.family, [])).family).to.equal(undefined)
       })
 
       it(`is won by one of ${RIVALS} rivals; the others are told to wait, and nothing is revoked`, async () => {

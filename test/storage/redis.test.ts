@@ -33,6 +33,7 @@ const VERBS: [name: string, run: (store: Ephemeral) => Promise<unknown>][] = [
   ['rotateBegin', (store) => store.rotateBegin(BEGIN)],
   ['rotateAbort', (store) => store.rotateAbort({ key: FAMILY.key, leaseId: 'other' })],
   ['rotateCommit', (store) => store.rotateCommit(COMMIT)],
+  ['rotate', (store) => store.rotate({ ...COMMIT, presented: 'two' })],
   ['revokeGrant', (store) => store.revokeGrant(GRANT)],
   ['spend', (store) => store.spend('tb:x', { capacity: 5, perSecond: 1, cost: 1 })],
 ]
