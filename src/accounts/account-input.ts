@@ -45,6 +45,8 @@ const PROFILE_CLAIMS: ReadonlySet<string> = new Set([
 
 const MAX_NAME_LENGTH = 200
 const MAX_JSON_BYTES = 16_384
+/** What is nested deeper nobody has typed, and comparing it would take a stack of its own. */
+const MAX_DEPTH = 16
 
 /** Throws AppError bad_request (400) with a fault per member. */
 export function checkAccount(input: AccountInput): void {
@@ -58,7 +60,12 @@ export function checkAccount(input: AccountInput): void {
     fault('/status', input.status, isStatus, 'must be active or disabled'),
     fault('/password_hash', input.passwordHash, isHash, 'is of no known form, or its cost cannot be borne'),
     fault('/profile', input.profile, isProfile, `may hold these claims only: ${[...PROFILE_CLAIMS].join(', ')}`),
-    fault('/attributes', input.attributes, isSmallObject, `must be an object of at most ${MAX_JSON_BYTES} bytes`),
+    fault(
+      '/attributes',
+      input.attributes,
+      isSmallObject,
+      `must be an object of at most ${MAX_JSON_BYTES} bytes, not nested deeply`,
+    ),
     input.password !== undefined && input.passwordHash != null
       ? { pointer: '/password_hash', message: 'cannot be given together with a password' }
       : undefined,
@@ -94,11 +101,15 @@ const isProfile = (value: unknown): boolean =>
   isSmallObject(value) && Object.keys(Object(value)).every((claim) => PROFILE_CLAIMS.has(claim))
 
 function isSmallObject(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !isShallow(value)) return false
   const text = JSON.stringify(value)
   // A NUL has no place in jsonb; JSON spells it, and halves of surrogate pairs, as \u escapes.
   return text.length <= MAX_JSON_BYTES && !/\\u(?:0000|d[89a-f])/i.test(text)
 }
+
+const isShallow = (value: unknown, depth = 1): boolean =>
+  depth <= MAX_DEPTH &&
+  (typeof value !== 'object' || value === null || Object.values(value).every((inner) => isShallow(inner, depth + 1)))
 
 /** The columns that an input sets; undefined leaves one as it is. */
 export const columnsOf = (input: AccountInput) =>
