@@ -5,6 +5,8 @@ import { webUrlFault } from './redirect-uri.ts'
 export type Fault = { pointer: string; message: string }
 
 const MAX_BYTES = 32_768
+/** No registered member is nested so deeply. */
+const MAX_DEPTH = 16
 
 /** These have a column; a second value in the metadata would contradict it. */
 const COLUMNS = new Set([
@@ -37,11 +39,16 @@ export function metadataFaults({ metadata, tokenEndpointAuthMethod }: Client, pr
   if (text.length > MAX_BYTES || /\\u(?:0000|d[89a-f])/i.test(text)) {
     return [{ pointer: '/metadata', message: `must be text of at most ${MAX_BYTES} bytes` }]
   }
+  if (!isShallow(metadata)) return [{ pointer: '/metadata', message: 'is nested too deeply' }]
   const faults = Object.keys(metadata)
     .filter((name) => COLUMNS.has(name) || FORBIDDEN_KEYS.has(name) || name.startsWith(OWN_MEMBERS))
     .map((name) => ({ pointer: `/metadata/${name}`, message: 'is not a member of the metadata' }))
   return [...faults, ...urlFaults(metadata, production), ...keyFaults(metadata, tokenEndpointAuthMethod)]
 }
+
+const isShallow = (value: unknown, depth = 1): boolean =>
+  depth <= MAX_DEPTH &&
+  (typeof value !== 'object' || value === null || Object.values(value).every((inner) => isShallow(inner, depth + 1)))
 
 const urlFaults = (metadata: Client['metadata'], production: boolean): Fault[] =>
   URLS.flatMap((name) => {
