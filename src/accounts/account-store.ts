@@ -26,6 +26,7 @@ export type AccountStore = ReturnType<typeof createAccountStore>
 
 // Sign-in and every claims look-up run these, so they are written once instead of built per call.
 const FIND_BY_ID = 'select * from accounts where id = $1'
+const FIND_ALL = 'select * from accounts where id = any($1::uuid[])'
 const FIND_BY_EMAIL = 'select * from accounts where lower(email) = lower($1)'
 const FIND_BY_USERNAME = 'select * from accounts where lower(username) = lower($1)'
 
@@ -38,11 +39,16 @@ export function createAccountStore() {
   }
 
   return {
-    findById: (executor: Executor, id: string) => findOne(executor, FIND_BY_ID, id),
+    async findAll(executor: Executor, ids: readonly string[]): Promise<Map<string, Account>> {
+      const query: CompiledQuery<Selectable<AccountsTable>> = CompiledQuery.raw(FIND_ALL, [ids])
+      const { rows } = await executor.executeQuery(query)
+      return new Map(rows.map((row) => [row.id, fromRow(row)]))
+    },
+
     findByEmail: (executor: Executor, email: string) => findOne(executor, FIND_BY_EMAIL, email),
     findByUsername: (executor: Executor, username: string) => findOne(executor, FIND_BY_USERNAME, username),
 
-    /** As findById; nobody else can change it before the transaction ends. */
+    /** By its id; nobody else can change it before the transaction ends. */
     lock: (executor: Executor, id: string) => findOne(executor, `${FIND_BY_ID} for update`, id),
 
     /** Throws SQLSTATE 23505 when the e-mail address or the username is taken. */

@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts'
 import { isUuid, uuidv7 } from '../ids.ts'
 import type { Database, Executor } from '../storage/tables.ts'
 import { inTransaction, sqlState } from '../storage/transaction.ts'
+import { createTurnBatch } from '../storage/turn-batch.ts'
 import type { Account } from './account.ts'
 import { type AccountInput, checkAccount, columnsOf, isAsDescribed } from './account-input.ts'
 import type { AccountChanges, AccountSearch, AccountStore, FoundAccount } from './account-store.ts'
@@ -70,7 +71,9 @@ export function createAccounts(deps: AccountsDeps) {
   const { db, store, hashes, policy, revokeSubject, guardRemoval, statusChanged, clock = systemClock } = deps
 
   /** A subject need not be an account: that of a client's own token is the client's id. */
-  const findById = async (id: string): Promise<Account | undefined> => (isUuid(id) ? store.findById(db, id) : undefined)
+  const findById = async (id: string): Promise<Account | undefined> =>
+    isUuid(id) ? findTogether(id.toLowerCase()) : undefined
+  const findTogether = createTurnBatch((ids) => store.findAll(db, ids))
 
   async function findByLogin(login: string): Promise<Account | undefined> {
     const normal = normaliseLogin(login)
