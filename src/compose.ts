@@ -293,7 +293,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     store: createExplanationStore(),
     combined: createCombinedPermissions({ db, store: createCombinedPermissionsStore(), freshness }),
   })
-  const tokenClaims = createTokenClaims({ decisions, maxPermissionsBytes: config.permissionsClaimBytes })
+  const tokenClaims = createTokenClaims({ freshness, decisions, maxPermissionsBytes: config.permissionsClaimBytes })
   const revocationStream = createRevocationStream({
     ...floors,
     floors: floors.store,

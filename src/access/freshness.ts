@@ -110,6 +110,12 @@ export function createFreshness({ db, store, clock, onAnnouncement }: FreshnessD
      */
     ensureFresh: (): Promise<void> | undefined => (isFresh() ? undefined : refresh()),
 
+    /** The version that every later decision is at least as new as. Throws Unavailable (503). */
+    async knownVersion(): Promise<number> {
+      if (version === undefined) await refresh()
+      return Number(version)
+    },
+
     /** There is something new, here or elsewhere: the next decision asks first. */
     markStale,
 

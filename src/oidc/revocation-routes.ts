@@ -19,8 +19,8 @@ Every message has an \`id\`, an \`event\` and \`data\`, one JSON object:
   \`not_before_ms\`, an \`account\` (\`sub\`) or a \`client\` (\`client_id\`), of which every token with \`ims\` up to that instant
   is dead. \`except\` spares one session: \`g.<gid>\` or \`s.<suid>\`. After \`expires_at\` (seconds) no token is left that it
   kills.
-- \`permissions\` \`{"account","version","at_ms"}\` or \`{"everyone":true,"version","at_ms"}\`: permissions in tokens issued
-  before may be outdated.
+- \`permissions\` \`{"account","version","at_ms"}\` or \`{"everyone":true,"version","at_ms"}\`: roles and permissions in
+  tokens with a lower \`pv\` may be outdated.
 - \`heartbeat\` \`{"at_ms"}\`, every second: everything that was revoked before has been sent.
 - \`reset\` \`{}\`: the place to go on from is not known any more; a snapshot follows.
 

@@ -13,6 +13,8 @@ export interface AccessTokenClaims {
   readonly nbf?: number
   readonly scope?: string
   readonly auth_time?: number
+  /** The version of the access model that roles and permissions are at least as new as. */
+  readonly pv?: number
   readonly roles?: readonly string[]
   readonly permissions?: readonly string[]
   /** There are too many to put into a token; the server has to be asked. */
@@ -48,6 +50,7 @@ const OPTIONAL: typeof REQUIRED = {
   nbf: isNumber,
   scope: (value) => typeof value === 'string',
   auth_time: isNumber,
+  pv: isNumber,
   roles: isList,
   permissions: isList,
   ims: isNumber,

@@ -8,6 +8,8 @@ import type { ServiceToken } from './service-token.ts'
 
 const MOST_ACCOUNTS = 10_000
 const LONGEST_MS = 60_000
+/** Each process of the server hears of a change by itself; until then it may answer what was true before. */
+const SETTLING_MS = 1_000
 /** Changes while the answer was under way make it worth another question, but not for ever. */
 const ATTEMPTS = 3
 
@@ -36,6 +38,17 @@ export function createCombinedPermissions({ api, token, fetch, report }: Combine
   const kept = createBoundedMap<{ holding: Holding; untilMs: number }>(MOST_ACCOUNTS)
   const asking = new Map<string, Promise<Holding>>()
   let changes = 0
+  /** When every process knows the latest change; answers of before are not kept beyond. */
+  let allSettledAtMs = Number.NEGATIVE_INFINITY
+  const settledAtMs = createBoundedMap<number>(MOST_ACCOUNTS, (evicted) => {
+    allSettledAtMs = Math.max(allSettledAtMs, evicted)
+  })
+
+  const keptUntilMs = (account: string): number => {
+    const nowMs = monotonicMs()
+    const settled = Math.max(allSettledAtMs, settledAtMs.get(account) ?? allSettledAtMs)
+    return nowMs < settled ? settled : nowMs + LONGEST_MS
+  }
 
   const askOnce = async (account: string): Promise<Holding> => {
     if (!token) throw new Error('The verifier has no credentials to ask with.')
@@ -52,9 +65,9 @@ export function createCombinedPermissions({ api, token, fetch, report }: Combine
 
   const ask = async (account: string): Promise<Holding> => {
     for (let attempt = 1; ; attempt += 1) {
-      const before = changes
+      const [before, untilMs] = [changes, keptUntilMs(account)]
       const holding = await askOnce(account)
-      if (before === changes) kept.set(account, { holding, untilMs: monotonicMs() + LONGEST_MS })
+      if (before === changes) kept.set(account, { holding, untilMs })
       if (before === changes || attempt === ATTEMPTS) return holding
     }
   }
@@ -80,10 +93,13 @@ export function createCombinedPermissions({ api, token, fetch, report }: Combine
     forget({ account }) {
       changes += 1
       // Who asks from now on does not get an answer to a question of before.
+      const settled = monotonicMs() + SETTLING_MS
       if (account === undefined) {
+        allSettledAtMs = settled
         kept.clear()
         asking.clear()
       } else {
+        settledAtMs.set(account, settled)
         kept.delete(account)
         asking.delete(account)
       }

@@ -1,4 +1,7 @@
-/** Since when what tokens say about permissions may be outdated, as far as the stream has told. */
+/**
+ * Since when what tokens say about permissions may be outdated, as far as the stream has told: by the version that both
+ * name, and where one of them names none by time.
+ */
 import { createBoundedMap } from './bounded-map.ts'
 import type { AccessTokenClaims } from './claims.ts'
 import type { PermissionChange } from './revocation-picture.ts'
@@ -13,18 +16,40 @@ export interface PermissionChanges {
   isOutdated(claims: AccessTokenClaims): boolean
 }
 
+interface Latest {
+  /** Undefined when it is not known: then only time tells. */
+  version: number | undefined
+  atMs: number
+}
+
 export function createPermissionChanges({ maxAccounts = MOST_ACCOUNTS } = {}): PermissionChanges {
-  let everybodyAtMs = Number.NEGATIVE_INFINITY
-  const noteEverybody = (atMs: number): void => {
-    everybodyAtMs = Math.max(everybodyAtMs, atMs)
-  }
+  let everybody: Latest = { version: undefined, atMs: Number.NEGATIVE_INFINITY }
   // Whom there is no room for counts among everybody: too many questions, never an outdated answer.
-  const accounts = createBoundedMap<number>(maxAccounts, noteEverybody)
+  const accounts = createBoundedMap<Latest>(maxAccounts, (evicted) => {
+    everybody = { version: laterVersion(everybody.version, evicted), atMs: Math.max(everybody.atMs, evicted.atMs) }
+  })
   return {
-    note({ account, atMs }) {
-      if (account === undefined) noteEverybody(atMs)
-      else accounts.set(account, Math.max(atMs, accounts.get(account) ?? 0))
+    note({ account, version, atMs }) {
+      if (account === undefined) {
+        // After one without a version, as when a picture begins, the next one says where things stand.
+        const before = everybody.version ?? version
+        everybody = { version: laterVersion(before, { version }), atMs: Math.max(atMs, everybody.atMs) }
+        return
+      }
+      const known = accounts.get(account) ?? { version: 0, atMs: 0 }
+      accounts.set(account, { version: laterVersion(known.version, { version }), atMs: Math.max(atMs, known.atMs) })
     },
-    isOutdated: ({ sub, iat }) => iat * 1000 <= Math.max(everybodyAtMs, accounts.get(sub) ?? everybodyAtMs) + MARGIN_MS,
+
+    isOutdated({ sub, iat, pv }) {
+      const own = accounts.get(sub) ?? everybody
+      if (pv !== undefined && everybody.version !== undefined && own.version !== undefined) {
+        return pv < Math.max(everybody.version, own.version)
+      }
+      return iat * 1000 <= Math.max(everybody.atMs, own.atMs) + MARGIN_MS
+    },
   }
 }
+
+/** Unknown once it is unknown of one of them. */
+const laterVersion = (known: number | undefined, { version }: Pick<Latest, 'version'>): number | undefined =>
+  known === undefined || version === undefined ? undefined : Math.max(known, version)

@@ -16,6 +16,8 @@ const CURSOR = /^[\x21-\x7e]{1,512}$/
 /** Somebody's permissions have changed, by the server's clock; everybody's when no account is named. */
 export interface PermissionChange {
   account: string | undefined
+  /** Tokens of an older one are outdated; unknown when something may have been missed. */
+  version: number | undefined
   atMs: number
 }
 
@@ -70,7 +72,7 @@ export function createRevocationPicture(deps: RevocationPictureDeps): Revocation
       report({ kind: 'event_not_understood', event: 'revoked' })
       return
     }
-    for (const set of new Set([known, arriving])) set?.add(revocation, now())
+    for (const set of new Set([known, arriving])) set?.add(revocation, serverNowMs)
     if ((arriving ?? known).isFull()) {
       report({ kind: 'deny_set_full' })
       throw new Error('There is no room for all that has been revoked.')
@@ -85,15 +87,16 @@ export function createRevocationPicture(deps: RevocationPictureDeps): Revocation
       arriving = createDenySet({ maxEntries })
       if (typeof heartbeat === 'number') deps.onHeartbeatInterval(heartbeat)
       // Which permissions have changed before is not part of the picture.
-      onPermissions({ account: undefined, atMs: serverNowMs })
+      onPermissions({ account: undefined, version: undefined, atMs: serverNowMs })
     },
 
     revoked: deny,
 
-    permissions({ account, everyone, at_ms: at }) {
+    permissions({ account, everyone, version: given, at_ms: at }) {
       const atMs = typeof at === 'number' ? at : Math.max(serverNowMs, now())
-      if (everyone === true) onPermissions({ account: undefined, atMs })
-      else if (typeof account === 'string') onPermissions({ account, atMs })
+      const version = typeof given === 'number' ? given : undefined
+      if (everyone === true) onPermissions({ account: undefined, version, atMs })
+      else if (typeof account === 'string') onPermissions({ account, version, atMs })
     },
 
     snapshot_end() {
@@ -110,7 +113,8 @@ export function createRevocationPicture(deps: RevocationPictureDeps): Revocation
       if (!arriving) confirm()
       if (monotonicMs() - sweptAt < SWEEP_MS) return
       sweptAt = monotonicMs()
-      known.sweep(now())
+      // By the clock that says when entries end: setting ours must not bring a token back to life.
+      known.sweep(serverNowMs)
     },
   }
 

@@ -400,7 +400,7 @@ for (const [name, open] of DATABASES) {
 
     describe('in tokens', () => {
       it('are those of the audience and those of no resource, where its resources say so', async () => {
-        const { decisions } = processOver(db)
+        const { decisions, freshness } = processOver(db)
         const [shop, silent] = ['https://shop.example', 'https://silent.example'].map((url) => `${url}/${unique('a')}`)
         if (!shop || !silent) throw new Error('no audience')
         const resource = await model.resource(unique('shop'), shop, true)
@@ -415,7 +415,7 @@ for (const [name, open] of DATABASES) {
         expect(await decisions.permissionsFor(account, 'https://unknown.example')).to.equal(undefined)
 
         const json = JSON.stringify([ours, free].sort())
-        const claims = (bytes: number) => createTokenClaims({ decisions, maxPermissionsBytes: bytes })(account, shop)
+        const claims = (bytes: number) => createTokenClaims({ freshness, decisions, maxPermissionsBytes: bytes })(account, shop)
         expect(await claims(json.length)).to.deep.include({ permissions: JSON.parse(json) })
         expect(await claims(json.length - 1)).to.include({ permissions_omitted: true })
         expect(await claims(json.length - 1)).to.not.have.property('permissions')

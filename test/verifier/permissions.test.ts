@@ -128,6 +128,33 @@ describe('permissions and roles by a verifier', function () {
     expect(await may(verifier, { ...claims, iat: LATER.iat + 60 }), 'a newer token').to.equal('accepted')
   })
 
+  it('in a token are believed by their version, not by the time of whoever issued it', async () => {
+    const verifier = make()
+    await verifier.ready()
+    server.tell('permissions', { everyone: true, version: 5, at_ms: Date.now() })
+    const claims = { permissions: ['orders:admin'] }
+    await until(async () => (await may(verifier, { ...claims, pv: 5, iat: inSeconds(-60) })) === 'accepted')
+    expect(asked()).to.equal(0)
+    server.state.holdings.set('account-1', { permissions: [], roles: [] })
+    server.tell('permissions', { account: 'account-1', version: 6, at_ms: Date.now() - 60_000 })
+    await until(async () => (await may(verifier, { ...LATER, ...claims, pv: 5 })) === 'insufficient_permissions')
+    expect(await may(verifier, { ...claims, pv: 6 })).to.equal('accepted')
+  })
+
+  it('are asked for once more a while after a change: not every process may have heard of it', async () => {
+    const verifier = make()
+    await verifier.ready()
+    // What a process answers that has not heard of the change yet.
+    server.state.holdings.set('account-1', { permissions: ['orders:admin'], roles: [] })
+    server.tell('permissions', { account: 'account-1', version: 2, at_ms: Date.now() })
+    expect(await may(verifier, LATER)).to.equal('accepted')
+    server.state.holdings.set('account-1', { permissions: [], roles: [] })
+    await until(async () => (await may(verifier, LATER)) === 'insufficient_permissions')
+    const before = asked()
+    expect(await may(verifier, LATER)).to.equal('insufficient_permissions')
+    expect(asked(), 'remembered from then on').to.be.within(before, before + 1)
+  })
+
   it('in a token that is older than the stream are asked for: what changed before was never told', async () => {
     server.state.holdings.set('account-1', { permissions: [], roles: [] })
     expect(await may(make(), { permissions: ['orders:admin'] })).to.equal('insufficient_permissions')
@@ -225,26 +252,65 @@ describe('permissions and roles by a verifier', function () {
 })
 
 describe('what is known of changed permissions', () => {
-  const claims = (sub: string, iat: number) => ({
+  const claims = (sub: string, iat: number, pv?: number) => ({
     ...{ iss: 'i', sub, aud: 'a', client_id: 'c', jti: 'j', iat, exp: iat + 300 },
+    ...(pv === undefined ? {} : { pv }),
   })
+  const version = undefined
 
   it('outdates what was issued up to then, and a moment longer', () => {
     const changes = createPermissionChanges()
-    changes.note({ account: 'anna', atMs: 100_500 })
+    changes.note({ account: 'anna', version, atMs: 100_500 })
     expect(changes.isOutdated(claims('anna', 100))).to.equal(true)
     expect(changes.isOutdated(claims('anna', 102))).to.equal(true)
     expect(changes.isOutdated(claims('anna', 103))).to.equal(false)
     expect(changes.isOutdated(claims('bert', 1))).to.equal(false)
-    changes.note({ account: undefined, atMs: 200_000 })
+    changes.note({ account: undefined, version, atMs: 200_000 })
     expect(changes.isOutdated(claims('anna', 150))).to.equal(true)
     expect(changes.isOutdated(claims('bert', 150))).to.equal(true)
     expect(changes.isOutdated(claims('bert', 203))).to.equal(false)
   })
 
+  it('outdates by versions where both sides know them, whatever the clocks say', () => {
+    const changes = createPermissionChanges()
+    const future = 10_000
+    changes.note({ account: undefined, version: undefined, atMs: 100_000 })
+    expect(changes.isOutdated(claims('anna', 90, 99)), 'nothing is known of versions').to.equal(true)
+    changes.note({ account: undefined, version: 5, atMs: 100_000 })
+    expect(changes.isOutdated(claims('anna', 90, 5))).to.equal(false)
+    expect(changes.isOutdated(claims('anna', future, 4))).to.equal(true)
+    expect(changes.isOutdated(claims('anna', 90)), 'a token of another server').to.equal(true)
+    changes.note({ account: 'anna', version: 7, atMs: 200_000 })
+    changes.note({ account: 'anna', version: 6, atMs: 200_000 })
+    expect(changes.isOutdated(claims('anna', future, 6))).to.equal(true)
+    expect(changes.isOutdated(claims('anna', 90, 7))).to.equal(false)
+    expect(changes.isOutdated(claims('bert', 90, 5))).to.equal(false)
+    changes.note({ account: undefined, version: 9, atMs: 200_000 })
+    expect(changes.isOutdated(claims('anna', future, 8))).to.equal(true)
+    expect(changes.isOutdated(claims('bert', 90, 9))).to.equal(false)
+  })
+
+  it('falls back to time when something may have been missed, until it is told where things stand', () => {
+    const changes = createPermissionChanges()
+    for (const version of [9, undefined]) changes.note({ account: undefined, version, atMs: 100_000 })
+    expect(changes.isOutdated(claims('anna', 90, 10))).to.equal(true)
+    changes.note({ account: undefined, version: 3, atMs: 100_000 })
+    expect(changes.isOutdated(claims('anna', 90, 3)), 'a store that was put back').to.equal(false)
+    expect(changes.isOutdated(claims('anna', 200, 2))).to.equal(true)
+  })
+
+  it('counts whom there is no room for among everybody, by versions too', () => {
+    const changes = createPermissionChanges({ maxAccounts: 2 })
+    changes.note({ account: undefined, version: 1, atMs: 0 })
+    for (const [place, account] of ['a', 'b', 'c'].entries()) changes.note({ account, version: 5 + place, atMs: 0 })
+    expect(changes.isOutdated(claims('a', 90, 4))).to.equal(true)
+    expect(changes.isOutdated(claims('stranger', 90, 4))).to.equal(true)
+    expect(changes.isOutdated(claims('stranger', 90, 5))).to.equal(false)
+  })
+
   it('is bounded, and whom there is no room for is asked about too often rather than too rarely', () => {
     const changes = createPermissionChanges({ maxAccounts: 2 })
-    for (const account of ['a', 'b', 'c']) changes.note({ account, atMs: 100_000 })
+    for (const account of ['a', 'b', 'c']) changes.note({ account, version, atMs: 100_000 })
     expect(changes.isOutdated(claims('a', 90))).to.equal(true)
     expect(changes.isOutdated(claims('stranger', 90))).to.equal(true)
     expect(changes.isOutdated(claims('stranger', 110))).to.equal(false)

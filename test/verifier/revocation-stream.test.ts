@@ -284,6 +284,21 @@ describe('the revocation stream of a verifier', function () {
     }
   })
 
+  it('forgets nothing because somebody sets the clock ahead and back again', async () => {
+    let offsetMs = 0
+    const verifier = make({ stream: { maxEntries: 1 }, now: () => Date.now() + offsetMs })
+    await verifier.ready()
+    const token = await server.sign({ jti: 'dead' })
+    server.tell('revoked', { kind: 'token', id: 'dead', expires_at: inSeconds(360) })
+    await until(async () => (await codeOf(verifier.verify(token))) === 'revoked')
+    offsetMs = 7_200_000
+    // It has to make room for this one, and may not do so by what its own clock says.
+    server.tell('revoked', { kind: 'token', id: 'another', expires_at: inSeconds(360) })
+    await until(() => server.visitsTo(STREAM).length > 1)
+    offsetMs = 0
+    expect(await codeOf(verifier.verify(token))).not.to.equal('accepted')
+  })
+
   it('warns of heartbeats that are too far apart', async () => {
     server.state.onLine = (line) => {
       line.send('snapshot_begin', { heartbeat_seconds: 5 })
