@@ -47,6 +47,8 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
   let provenAt = Number.NEGATIVE_INFINITY
   /** How far the database's clock is ahead of ours. */
   let skewMs = 0
+  /** What the database's clock showed at an instant of the steady one. */
+  let storeClock: { nowMs: number; at: number } | undefined
   let follower: Follower | undefined
   let reading: Promise<void> | undefined
   let nextReading: Promise<void> | undefined
@@ -77,15 +79,27 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     let next: string | undefined
     while (place) {
       const page = await store.pageBehind(db, place, ROWS_AT_ONCE)
-      skewMs = page.nowMs - clock.now()
+      readClock(page.nowMs)
       // What was written while we read is behind the horizon of the first page.
       next ??= page.horizon
       for (const revoked of page.revoked) learn(revoked)
       place = page.revoked.length === ROWS_AT_ONCE ? page.last : undefined
     }
     horizon = next
-    set.forget(clock.now())
+    set.forget(storeNowMs())
   }
+
+  function readClock(nowMs: number): void {
+    skewMs = nowMs - clock.now()
+    storeClock = { nowMs, at: performance.now() }
+  }
+
+  /**
+   * The time by the database's clock, which also says when revocations end: nobody who sets the clock of this computer
+   * brings anything back to life.
+   */
+  const storeNowMs = (): number =>
+    storeClock ? storeClock.nowMs + performance.now() - storeClock.at : Number.NEGATIVE_INFINITY
 
   async function follow(following: Follower): Promise<void> {
     let isFirst = true
@@ -106,7 +120,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     // Before the floor is read: whatever comes behind it is either there already or in the journal.
     let position = await following.end()
     await catchUp()
-    await rewriteMarks(clock.now() - REWRITTEN_MS)
+    await rewriteMarks(storeNowMs() - REWRITTEN_MS)
     for (const work of onReturn) await work()
     for (;;) {
       const askedAt = performance.now()
@@ -120,7 +134,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       })
       for (const entry of entries) learnEntry(entry)
       position = next
-      set.forget(clock.now())
+      set.forget(storeNowMs())
       if (!isSealed) await restore(following)
       // Whoever was away for so long may find that older entries have been dropped.
       else if (askedAt - provenAt > BELIEVED_MS && provenAt > 0) await catchUp()
@@ -144,7 +158,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     let marks = []
     for (const revoked of set.values()) {
       if (revoked.writtenAtMs < writtenSinceMs) continue
-      marks.push(markOf(revoked, clock.now()))
+      marks.push(markOf(revoked, storeNowMs()))
       if (marks.length < MARKS_AT_ONCE) continue
       await journal.write(marks, [])
       marks = []
@@ -181,10 +195,13 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
 
     skewMs: () => skewMs,
 
+    /** The time by the database's clock, as last read; minus infinity before the first reading. */
+    storeNowMs,
+
     /** For whoever cannot wait until memory is complete. One round trip. */
     async readHighestFloor(): Promise<void> {
       const { floorMs, nowMs } = await store.highestFloor(db)
-      skewMs = nowMs - clock.now()
+      readClock(nowMs)
       set.noteFloor(floorMs)
     },
 

@@ -23,6 +23,8 @@ const HEARTBEAT_FRESH_MS = 1_000
 /** Without a journal that tells of the others' revocations the durable store is asked more often. */
 const POLL_MS = 500
 const MAX_LISTENERS = 1_000
+/** One service that opens streams without end must leave room for the others. */
+const MAX_LISTENERS_OF_CLIENT = 200
 const MAX_EVENTS = 10_000
 const MAX_BYTES = 1_000_000
 /** No longer than the longest access token by which it was opened. */
@@ -126,6 +128,12 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
     for (const { queue, endsAtMs } of listeners) if (endsAtMs < clock.now()) queue.end()
   }
 
+  function isCrowdedBy(clientId: string): boolean {
+    let own = 0
+    for (const listener of listeners) if (listener.clientId === clientId) own += 1
+    return own >= MAX_LISTENERS_OF_CLIENT
+  }
+
   function listenOnce(): void {
     if (isListening) return
     isListening = true
@@ -137,9 +145,10 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
   }
 
   function* snapshot(cursor: string, begunAtMs: number): Generator<string> {
+    const dueMs = feed.storeNowMs()
     yield eventText(NO_PLACE, 'snapshot_begin', { heartbeat_seconds: HEARTBEAT_SECONDS })
     for (const revoked of feed.set.values()) {
-      if (revoked.tokensExpireAtMs > begunAtMs) yield eventText(NO_PLACE, 'revoked', presentRevoked(revoked))
+      if (revoked.tokensExpireAtMs > dueMs) yield eventText(NO_PLACE, 'revoked', presentRevoked(revoked))
     }
     yield eventText(NO_PLACE, 'permissions', { everyone: true, version: version ?? 0, at_ms: begunAtMs })
     yield eventText(cursor, 'snapshot_end', {})
@@ -183,7 +192,8 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
       listenOnce()
       // Everything in force before now is in memory then.
       await Promise.all([feed.catchUp(), readChanges()])
-      if (isClosed || listeners.size >= MAX_LISTENERS) throw new Unavailable('the revocation stream', undefined, 5)
+      if (isClosed || listeners.size >= MAX_LISTENERS || isCrowdedBy(clientId))
+        throw new Unavailable('the revocation stream', undefined, 5)
       const listener: Listener = {
         clientId,
         endsAtMs: clock.now() + MAX_LIFE_MS,

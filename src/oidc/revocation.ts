@@ -118,7 +118,8 @@ export function createRevocation(deps: RevocationDeps) {
   }
 
   async function tell(revoked: Revoked, markSeconds = 0): Promise<void> {
-    const mark = markOf(revoked, clock.now())
+    // Both by the database's clock: ours may be ahead, and a mark must not end before what it kills.
+    const mark = markOf(revoked, revoked.writtenAtMs)
     try {
       await journal.write([{ ...mark, ttlSeconds: Math.max(mark.ttlSeconds, markSeconds) }], [encodeRevoked(revoked)])
       untold.delete(revoked)
