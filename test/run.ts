@@ -1,6 +1,7 @@
 /**
  * What `npm test` runs: real services, then mocha, then everything is gone again.
- * `npm test -- test/storage/migrations.test.ts --grep round` passes files and flags on to mocha.
+ * `npm test -- test/storage/migrations.test.ts --grep round` passes files and flags on to mocha;
+ * `npm test -- --redis cluster` (or sentinel) lets the servers keep on such a Redis what they keep on one server else.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,17 +10,21 @@ import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { migrateUp } from '../src/storage/migrator.ts'
 import { openPostgres } from '../src/storage/postgres.ts'
+import { isRedisShape, type Shape, startShape } from './scale/redis-shapes.ts'
 import { makeRunDirectory, type Service, startServices } from './services.ts'
 import { createDatabase, type TestDatabase } from './support/database.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const flags = process.argv.slice(2).filter((argument) => argument !== '--')
+const given = process.argv.slice(2).filter((argument) => argument !== '--')
+const shape = given.includes('--redis') ? given.splice(given.indexOf('--redis'), 2)[1] : undefined
+const flags = given
 const isWholeSuite = !flags.some((argument) => /\.ts$/.test(argument))
 const isFiltered = flags.some((argument) => /^(-[gf]$|--f?grep|--invert)/.test(argument))
 
 const directory = await makeRunDirectory()
 let services: Service[] = []
 let template: TestDatabase | undefined
+let store: Shape | undefined
 let mocha: ReturnType<typeof spawn> | undefined
 let code = 1
 
@@ -36,6 +41,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 try {
   services = await startServices(directory)
   for (const { name, how, version, startMs } of services) console.log(`${name}: ${version} (${how}, ${startMs} ms)`)
+  if (shape !== undefined) {
+    if (!isRedisShape(shape)) throw new Error(`--redis takes cluster or sentinel, not ${shape}.`)
+    store = await startShape(shape, directory)
+    console.log(`Redis for what the servers keep: ${store.url}`)
+  }
   const urls = Object.fromEntries(services.map(({ name, url }) => [name, url]))
   template = await createDatabase(urls.PostgreSQL ?? '')
   await migrateTemplate(template.url)
@@ -45,6 +55,7 @@ try {
     TEST_DATABASE_URL: urls.PostgreSQL,
     TEST_DATABASE_TEMPLATE: template.name,
     TEST_REDIS_URL: urls.Redis,
+    TEST_REDIS_STORE_URL: store?.url ?? '',
     CHROMIUM_BIN: urls.Chromium,
     TEST_RUN_DIRECTORY: directory,
     TEST_WHOLE_SUITE: isWholeSuite && !isFiltered ? '1' : '',
@@ -63,7 +74,7 @@ try {
   console.error(error instanceof Error ? error.message : error)
 } finally {
   await template?.drop().catch(() => {})
-  await Promise.all(services.map((service) => service.stop()))
+  await Promise.all([...services, ...(store ? [store] : [])].map((service) => service.stop()))
   await rm(directory, { recursive: true, force: true })
 }
 process.exitCode = code

@@ -179,7 +179,9 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
 
     async close() {
       // QUIT lets the commands under way finish; a server that is gone need not be told.
-      await redis.quit().catch(() => redis.disconnect())
+      await redis.quit().catch(() => undefined)
+      // Whoever asks sentinels still hears them.
+      redis.disconnect()
     },
   }
 }

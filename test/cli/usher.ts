@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { freshDatabase, freshRedisPrefix, redisUrl, temporaryDirectory } from '../support/database.ts'
+import { freshDatabase, freshRedisPrefix, storeUrl, temporaryDirectory } from '../support/database.ts'
 
 export const LAUNCHER = fileURLToPath(new URL('../../bin/usher.js', import.meta.url))
 
@@ -47,7 +47,7 @@ export async function usherOnServers(): Promise<Usher> {
   const database = await freshDatabase()
   const usher = await usherIn({
     USHER_DATABASE_URL: database.url,
-    USHER_REDIS_URL: redisUrl(),
+    USHER_REDIS_URL: storeUrl(),
     USHER_REDIS_PREFIX: freshRedisPrefix(),
   })
   return Object.assign(usher, { remove: () => database.drop() })

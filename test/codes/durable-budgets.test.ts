@@ -2,7 +2,7 @@
 import { expect } from 'chai'
 import { openRedis } from '../../src/storage/redis.ts'
 import { PASSWORD } from '../support/code-flow.ts'
-import { redisUrl } from '../support/database.ts'
+import { forgetBelow, storeUrl } from '../support/database.ts'
 import { codeIn, mailTo } from '../support/mailed.ts'
 import { startWorld, type World } from '../support/world.ts'
 
@@ -22,10 +22,8 @@ describe('the budgets of codes', function () {
   after(() => world?.stop())
 
   async function flush(): Promise<void> {
-    const redis = await openRedis(redisUrl())
-    for await (const keys of redis.scanStream({ match: `${world.config.redisPrefix}*`, count: 1_000 })) {
-      if (keys.length > 0) await redis.del(...keys)
-    }
+    const redis = await openRedis(storeUrl())
+    await forgetBelow(redis, world.config.redisPrefix)
     await redis.quit()
   }
   async function somebody() {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { expect } from 'chai'
-import { Redis } from 'ioredis'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { LOCALES } from '../../src/i18n.ts'
-import { freshRedisPrefix, redisUrl } from '../support/database.ts'
+import { openRedis } from '../../src/storage/redis.ts'
+import { freshRedisPrefix, keysBelow, storeUrl } from '../support/database.ts'
 import { send } from '../support/http.ts'
 import { startServer, startWorld, type World } from '../support/world.ts'
 
@@ -118,9 +118,9 @@ describe('start page and demonstration', function () {
     const { page: other } = await open()
     await other.goto('/demo')
     expect(await other.locator('#demo-sign-in').count()).to.equal(1)
-    const redis = new Redis(redisUrl())
+    const redis = await openRedis(storeUrl())
     try {
-      const keys = await redis.keys(`${world.env.USHER_REDIS_PREFIX}dv:*`)
+      const keys = await keysBelow(redis, `${world.env.USHER_REDIS_PREFIX}dv:`)
       expect(keys).not.to.deep.equal([])
       for (const key of keys) expect(await redis.get(key)).to.match(/^[\w-]+$/)
     } finally {

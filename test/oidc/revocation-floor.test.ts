@@ -16,13 +16,15 @@ import { createRedisJournal } from '../../src/storage/journal-redis.ts'
 import { createSqlJournal } from '../../src/storage/journal-sql.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis, type RedisConnection } from '../../src/storage/redis.ts'
+import { createRedisSeal } from '../../src/storage/redis-seal.ts'
 import { createSweeper } from '../../src/storage/sweeper.ts'
 import {
+  forgetBelow,
   freshDatabase,
   freshPglite,
   freshRedisPrefix,
   keysWithoutEnd,
-  redisUrl,
+  storeUrl,
   type TestDatabase,
 } from '../support/database.ts'
 
@@ -218,7 +220,7 @@ describe('revocations among processes', function () {
   before(async () => {
     fresh = await freshDatabase()
     database = await openPostgres(fresh.url, { onQuery: () => queries++ })
-    redis = await openRedis(redisUrl(), { onCommand: ({ isRoundTrip }) => (commands += Number(isRoundTrip)) })
+    redis = await openRedis(storeUrl(), { onCommand: ({ isRoundTrip }) => (commands += Number(isRoundTrip)) })
   })
   beforeEach(async () => {
     prefix = freshRedisPrefix()
@@ -254,10 +256,8 @@ describe('revocations among processes', function () {
     await started.feed.untilFresh()
     return started
   }
-  const flush = async () => {
-    const keys = await redis.keys(`${prefix}*`)
-    if (keys.length > 0) await redis.unlink(keys)
-  }
+  const seal = () => createRedisSeal(redis, { prefix })
+  const flush = () => forgetBelow(redis, prefix)
   const until = async (isTrue: () => boolean | Promise<boolean>) => {
     for (const end = performance.now() + 10_000; !(await isTrue()); await new Promise((next) => setTimeout(next, 5))) {
       if (performance.now() > end) throw new Error('it did not come to pass')
@@ -287,7 +287,7 @@ describe('revocations among processes', function () {
     const [one, other] = [startProcess(), startProcess()]
     const [alive, dead] = [tokenOf(), tokenOf()]
     await one.revocation.revokeToken(dead)
-    await redis.set(`${prefix}boot`, '1')
+    await seal().set()
     const before = queries
     expect(other.feed.isFresh()).to.equal(false)
     expect(await Promise.all([other.revocation.denies(dead), other.revocation.denies(alive)])).to.deep.equal([
@@ -314,9 +314,9 @@ describe('revocations among processes', function () {
     const one = await startFollowing()
     const dead = tokenOf()
     await one.revocation.revokeToken(dead)
-    await until(async () => (await redis.get(`${prefix}boot`)) === '1')
+    await until(() => seal().isWhole())
     await flush()
-    await until(async () => (await redis.get(`${prefix}boot`)) === '1')
+    await until(() => seal().isWhole())
     expect(await redis.get(`${prefix}rv:j:${dead.jti}`)).to.match(/^dead - \d+$/)
     expect(await keysWithoutEnd(redis, prefix)).to.deep.equal([])
   })

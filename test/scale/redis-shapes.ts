@@ -11,6 +11,8 @@ import { redisProgram } from '../services.ts'
 
 export type RedisShape = 'cluster' | 'sentinel'
 
+export const isRedisShape = (name: string): name is RedisShape => name === 'cluster' || name === 'sentinel'
+
 export interface Node {
   port: number
   /** As a crash or a lost machine does it. */

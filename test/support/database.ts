@@ -42,17 +42,27 @@ export const emptyDatabase = (): Promise<TestDatabase> => createDatabase(postgre
 /** A key prefix that nobody else uses. */
 export const freshRedisPrefix = (): string => `t-${randomBytes(6).toString('hex')}:`
 
+/** The keys below a prefix, whichever nodes they lie on. */
+export async function keysBelow(redis: RedisConnection, prefix: string): Promise<string[]> {
+  const found: string[] = []
+  for (const node of isCluster(redis) ? redis.nodes('master') : [redis]) {
+    for await (const keys of node.scanStream({ match: `${prefix}*`, count: 1_000 })) found.push(...keys)
+  }
+  return [...new Set(found)]
+}
+
 /** The keys below a prefix that would stay for ever; the boot mark and the revocation stream may. */
 export async function keysWithoutEnd(redis: RedisConnection, prefix: string): Promise<string[]> {
   const endless: string[] = []
-  for (const node of isCluster(redis) ? redis.nodes('master') : [redis]) {
-    for await (const keys of node.scanStream({ match: `${prefix}*`, count: 1_000 })) {
-      for (const key of keys) {
-        if ((await node.pttl(key)) === -1 && !/:(boot(:\{\d+\})?|rev)$/.test(key)) endless.push(key)
-      }
-    }
+  for (const key of await keysBelow(redis, prefix)) {
+    if ((await redis.pttl(key)) === -1 && !/:(boot(:\{\d+\})?|rev)$/.test(key)) endless.push(key)
   }
   return endless
+}
+
+/** What a flush leaves of one prefix. */
+export async function forgetBelow(redis: RedisConnection, prefix: string): Promise<void> {
+  await Promise.all((await keysBelow(redis, prefix)).map((key) => redis.unlink(key)))
 }
 
 export async function createDatabase(serverUrl: string, template = 'template0'): Promise<TestDatabase> {
