@@ -179,10 +179,11 @@ export async function passwordGrant(
   client: string,
   secret: string,
   username: string,
+  headers: Record<string, string> = {},
 ): Promise<SignedIn> {
   const reply = await send(address, `http://${host}`, '/oauth2/token', {
     form: { grant_type: 'password', username, password: PASSWORD, scope: 'openid email' },
-    headers: { Authorization: basic(client, secret) },
+    headers: { ...headers, Authorization: basic(client, secret) },
   })
   if (reply.status !== 200) throw new Error(`no tokens for ${username}: ${reply.text}`)
   return reply.json<SignedIn>()

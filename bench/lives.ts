@@ -99,38 +99,47 @@ async function startTimes(env: Record<string, string>): Promise<{ readyMs: numbe
 }
 
 interface SessionBytes {
+  /** Of what a session consists of: its records and their indexes. */
   bytes: number
   sessions: number
   keysPerSession: number
-  /** Keys that would stay for ever, beside those of the server itself. */
-  endless: number
+  /** Of what Redis holds beside that for some minutes after a sign-in, such as the budgets of its limits. */
+  passingBytes: number
+  /** Bytes per session by the kind of key. */
+  kinds: Record<string, number>
 }
 
-/** What an empty Redis holds more after many sign-ins of different accounts, all indexes counted, per sign-in. */
+/** Keys of src/limits and marks of revocations: they go within the hour, whether the session stays or not. */
+const PASSING = /^(limit|run|rv)/
+/** Stored with every session, so a session without one would be too small. */
+const USER_AGENT =
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'
+
+/**
+ * What an empty Redis holds more after many sign-ins of different accounts, all indexes counted, per sign-in. The total
+ * is what the memory has grown by; it is divided among the kinds of keys by what Redis says of each key.
+ */
 async function sessionBytes({ env, directory, seeded }: LivesDeps): Promise<SessionBytes> {
   const own = await startOwnRedis(directory, ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'])
   const redis = new Redis(own.url)
   const port = String(await freePort())
   const server = await startUsher({ ...env, USHER_PORT: port, USHER_REDIS_URL: own.url }, 'all')
   const { host } = new URL(env.USHER_ISSUER ?? '')
-  const used = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0)
   const signIn = (place: number) =>
-    passwordGrant(server.address, host, `c${place % CLIENTS}`, seeded.secret, `a${place % ACCOUNTS}@bench.example`)
+    passwordGrant(server.address, host, `c${place % CLIENTS}`, seeded.secret, `a${place % ACCOUNTS}@bench.example`, {
+      'User-Agent': USER_AGENT,
+    })
   try {
     await signIn(0) // loads the scripts
-    const [before, keysBefore] = [await used(), await redis.dbsize()]
+    const before = await usedMemory(redis)
     const places = Array.from({ length: SESSIONS }, (_, place) => place).values()
     await Promise.all(
       Array.from({ length: SIGN_INS_AT_ONCE }, async () => {
         for (const place of places) await signIn(place)
       }),
     )
-    return {
-      bytes: Math.round(((await used()) - before) / SESSIONS),
-      sessions: SESSIONS,
-      keysPerSession: ((await redis.dbsize()) - keysBefore) / SESSIONS,
-      endless: await endlessKeys(redis),
-    }
+    const grown = ((await usedMemory(redis)) - before) / SESSIONS
+    return { ...shared(await keysByKind(redis), grown), sessions: SESSIONS }
   } finally {
     redis.disconnect()
     await server.stop()
@@ -138,14 +147,49 @@ async function sessionBytes({ env, directory, seeded }: LivesDeps): Promise<Sess
   }
 }
 
-/** The mark of a running Redis and the journal of revocations are one each, and stay. */
-async function endlessKeys(redis: Redis): Promise<number> {
-  let endless = 0
+const usedMemory = async (redis: Redis): Promise<number> =>
+  Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1] ?? 0)
+
+interface Kind {
+  keys: number
+  bytes: number
+}
+
+/** Throws when a key would stay for ever; the mark of a running Redis and the journal are one each, and may. */
+async function keysByKind(redis: Redis): Promise<Map<string, Kind>> {
+  const kinds = new Map<string, Kind>()
   for await (const keys of redis.scanStream({ count: 1_000 })) {
-    for (const key of keys) if ((await redis.pttl(key)) === -1 && !/:(boot|rev)$/.test(key)) endless += 1
+    for (const key of keys) {
+      if (/:(boot|rev)$/.test(key)) continue
+      if ((await redis.pttl(key)) === -1) throw new Error(`${key} would stay in Redis for ever`)
+      const kind = kindOf(key)
+      const { keys: count, bytes } = kinds.get(kind) ?? { keys: 0, bytes: 0 }
+      kinds.set(kind, { keys: count + 1, bytes: bytes + Number(await redis.memory('USAGE', key)) })
+    }
   }
-  if (endless > 0) throw new Error(`${endless} keys of sessions would stay in Redis for ever`)
-  return endless
+  return kinds
+}
+
+/** `usher:a:{account}:ends` is of the kind `a:ends`. */
+const kindOf = (key: string): string =>
+  key
+    .split(':')
+    .slice(1)
+    .filter((part) => /^[a-z-]{1,16}$/.test(part))
+    .join(':')
+
+function shared(kinds: ReadonlyMap<string, Kind>, grown: number): Omit<SessionBytes, 'sessions'> {
+  const named = [...kinds].toSorted(([, one], [, other]) => other.bytes - one.bytes)
+  const total = named.reduce((sum, [, { bytes }]) => sum + bytes, 0)
+  const kept = named.filter(([kind]) => !PASSING.test(kind))
+  const bytesOf = (some: typeof named) =>
+    Math.round((grown * some.reduce((sum, [, { bytes }]) => sum + bytes, 0)) / total)
+  return {
+    bytes: bytesOf(kept),
+    passingBytes: Math.round(grown) - bytesOf(kept),
+    keysPerSession: kept.reduce((sum, [, { keys }]) => sum + keys, 0) / SESSIONS,
+    kinds: Object.fromEntries(named.map((one) => [one[0], bytesOf([one])])),
+  }
 }
 
 async function idleCpu(server: Measured, seconds: number): Promise<number> {
@@ -231,6 +275,7 @@ async function signInStorm(server: Measured, work: Work, seconds: number) {
   const idle = await probing(Math.min(20, seconds))
   const bare = await bareHashes(rateSeconds)
   const alone = await signInsPerSecond(address, work.signIns, rateSeconds)
+  const [cpu, main] = [server.cpuMicros(), server.mainThreadMicros()]
   const [during, storm] = await Promise.all([
     probing(seconds),
     runOpenLoop({
@@ -240,7 +285,11 @@ async function signInStorm(server: Measured, work: Work, seconds: number) {
     }),
   ])
   const signIns = storm['sign-in']
+  const micros = seconds * 1e6
   return {
+    /** Cores' worth of time, of the whole process and of the thread that answers. */
+    cores: (server.cpuMicros() - cpu) / micros,
+    mainThread: (server.mainThreadMicros() - main) / micros,
     idle: tails(idle),
     during: tails(during),
     bareHashesPerSecond: bare,

@@ -45,6 +45,8 @@ export interface Measured {
   pid: number
   /** Microseconds of CPU time since the start, all threads. */
   cpuMicros(): number
+  /** Of the thread that answers requests alone. */
+  mainThreadMicros(): number
   /** Resident memory now and at its highest, in MiB. */
   memory(): { now: number; high: number }
   stop(): Promise<void>
@@ -77,7 +79,8 @@ export async function startServer(
     pid,
     child,
     lines,
-    cpuMicros: () => cpuMicros(pid),
+    cpuMicros: () => cpuMicros(`/proc/${pid}/stat`),
+    mainThreadMicros: () => cpuMicros(`/proc/${pid}/task/${pid}/stat`),
     memory: () => memoryOf(pid),
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return
@@ -87,8 +90,8 @@ export async function startServer(
   }
 }
 
-function cpuMicros(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+function cpuMicros(file: string): number {
+  const stat = readFileSync(file, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6
 }

@@ -52,6 +52,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     long: { type: 'string' },
+    share: { type: 'string', default: '1' },
     out: { type: 'string' },
     profile: { type: 'string' },
   },
@@ -104,7 +105,9 @@ try {
   if (isMainNeeded) await measureMain()
   if (wants('revocations')) measured.revocations = await attempt('revocations', () => measureRevocations(settings))
   if (wants('growth')) {
-    measured.growth = await attempt('growth', () => measureGrowth({ env, directory, serverUrl, ...settings }))
+    measured.growth = await attempt('growth', () =>
+      measureGrowth({ env, directory, serverUrl, ...settings, share: Number(values.share) }),
+    )
   }
   unpinSelf() // these two place their processes themselves
   const report: Report = {

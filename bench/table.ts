@@ -199,6 +199,9 @@ function livesOf(lives: Lives | undefined): string[] {
   if (!lives) return []
   const { storm, sessions, mix } = lives
   const answers = Object.entries(storm.statuses).map(([status, count]) => `${count} × ${status}`)
+  const kinds = Object.entries(sessions.kinds)
+    .map(([kind, bytes]) => `${kind} ${bytes}`)
+    .join(', ')
   const tails = Object.entries(storm.during).map(([name, during]) => {
     const idle = storm.idle[name]
     return [
@@ -211,9 +214,9 @@ function livesOf(lives: Lives | undefined): string[] {
   return [
     `- Spawn to a green /readyz, both stores up: ${lives.readyMs} ms, the median of five.`,
     `- Memory: ${lives.idleMiB} MiB idle, ${lives.loadedMiB} MiB after the comparisons (at most ${lives.highMiB}), at most ${lives.stormHighMiB} MiB in the storm.`,
-    `- Redis: ${sessions.bytes} bytes and ${sessions.keysPerSession.toFixed(1)} keys per session, over ${sessions.sessions} sign-ins with a password; ${sessions.endless} keys without an end.`,
+    `- Redis: ${sessions.bytes} bytes in ${sessions.keysPerSession.toFixed(1)} keys per session, over ${sessions.sessions} sign-ins with a password (${kinds}); every key has an end. ${sessions.passingBytes} more for the limits, which go within the hour.`,
     `- Idle: ${(lives.idleCpuShare * 100).toFixed(2)} % of a core, over ${lives.longSeconds} s.`,
-    `- Sign-ins: ${storm.signInsPerSecond.toFixed(1)}/s where bare argon2id does ${storm.bareHashesPerSecond.toFixed(1)}/s on the same cores. In the storm ${storm.answeredPerSecond.toFixed(1)}/s of ${storm.sent} sent in ${lives.longSeconds} s succeeded (${answers.join(', ')}); p99 of a refusal ${storm.refusedP99Ms?.toFixed(1) ?? '–'} ms.`,
+    `- Sign-ins: ${storm.signInsPerSecond.toFixed(1)}/s where bare argon2id does ${storm.bareHashesPerSecond.toFixed(1)}/s on the same cores. In the storm ${storm.answeredPerSecond.toFixed(1)}/s of ${storm.sent} sent in ${lives.longSeconds} s succeeded (${answers.join(', ')}); p99 of a refusal ${storm.refusedP99Ms?.toFixed(1) ?? '–'} ms. The process used ${storm.cores.toFixed(2)} cores, the thread that answers ${storm.mainThread.toFixed(2)}.`,
     `- Mixed load of ${mix.perSecond.toFixed(0)} requests/s (70 % validation, 15 % refresh, 10 % introspection, 5 % sign-in): event loop late by ${mix.loop.p50Ms.toFixed(1)} ms at p50, ${mix.loop.p99Ms.toFixed(1)} ms at p99, ${mix.loop.maxMs.toFixed(0)} ms at most; ${mix.failed} requests failed.`,
     '',
     ...tableOf(['beside the storm', 'idle p50 / p99 ms', 'storm p50 / p99 ms', 'failed'], tails),
