@@ -1,7 +1,7 @@
 /**
- * `node bin/runtime.js bench/revocations.ts [--rate 1000] [--seconds 10] [--listeners 3]`: how long a revocation takes
- * from the answer to whoever revoked until a service has heard of it. Listeners are processes of their own, at another
- * server process than the one that revokes.
+ * `node bin/runtime.js bench/revocations.ts [--rate 1000] [--seconds 10] [--listeners 3] [--json]`: how long a revocation
+ * takes from the answer to whoever revoked until a service has heard of it, and until another server process refuses the
+ * token. Listeners are processes of their own, at another server process than the one that revokes.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -16,6 +16,12 @@ import { createDatabase } from '../test/support/database.ts'
 import { listenTo } from '../test/support/event-stream.ts'
 import { basic, send } from '../test/support/http.ts'
 import { startWorld } from '../test/support/world.ts'
+import type { Delay, RevocationLatency } from './revocation-latency.ts'
+import { quantile } from './statistics.ts'
+
+/** Of every so many revoked tokens the other process is asked about one. */
+const ASKED_OF = 5
+const GIVEN_UP_MS = 10_000
 
 const SELF = fileURLToPath(import.meta.url)
 const { LISTENER_OF: listenerOf = '' } = process.env
@@ -46,6 +52,7 @@ async function measure(): Promise<void> {
       rate: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '10' },
       listeners: { type: 'string', default: '3' },
+      json: { type: 'boolean', default: false },
     },
   })
   const [rate, seconds, count] = [Number(values.rate), Number(values.seconds), Number(values.listeners)]
@@ -93,40 +100,81 @@ async function measure(): Promise<void> {
     while (tokens.length < total) tokens.push(...(await Promise.all(Array.from({ length: 50 }, newToken))))
     const answeredAt = new Map<string, number>()
     let failed = 0
+    const refusals: number[] = []
     const underWay: Promise<void>[] = []
     const begunAt = now()
     for (let sent = 0; sent < total; ) {
       const due = Math.min(total, Math.floor(((now() - begunAt) / 1_000) * rate))
-      for (; sent < due; sent += 1) underWay.push(revoke(tokens[sent] ?? ''))
+      for (; sent < due; sent += 1) underWay.push(revoke(tokens[sent] ?? '', sent % ASKED_OF === 0))
       await sleep(1)
     }
     await Promise.all(underWay)
     const took = (now() - begunAt) / 1_000
     await sleep(2_000)
 
-    async function revoke(token: string): Promise<void> {
-      const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-      const { status } = await ask('/oauth2/revoke', { token })
-      if (status === 200) answeredAt.set(jti, now())
-      else failed += 1
+    /** Asks the other process over and over until it refuses. */
+    async function untilRefused(token: string, since: number): Promise<void> {
+      for (;;) {
+        const askedAt = now()
+        const headers = { Authorization: `Bearer ${token}` }
+        const reply = await send(other, world.issuer, '/api/v1/auth_token/validation', { headers })
+        if (reply.status !== 200) {
+          refusals.push(Math.max(0, askedAt - since))
+          return
+        }
+        if (now() - since > GIVEN_UP_MS) throw new Error('a revoked token is still valid at another process')
+        await sleep(2)
+      }
     }
 
-    console.log(`${answeredAt.size} revocations in ${took.toFixed(1)} s, ${failed} failed`)
-    for (const [place, child] of listeners.entries()) {
+    async function revoke(token: string, isAsked: boolean): Promise<void> {
+      const { jti } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
+      const { status } = await ask('/oauth2/revoke', { token })
+      if (status !== 200) {
+        failed += 1
+        return
+      }
+      const at = now()
+      answeredAt.set(jti, at)
+      if (isAsked) await untilRefused(token, at)
+    }
+
+    const found: RevocationLatency = {
+      revocations: answeredAt.size,
+      failed,
+      seconds: took,
+      refusal: delayOf(refusals),
+      listeners: [],
+    }
+    for (const child of listeners) {
       const received = once(child, 'message')
       child.send('tell')
       const [arrivals] = (await received) as [[string, number][]]
       const arrivedAt = new Map(arrivals.toReversed())
-      const delays = [...answeredAt].map(([id, at]) => (arrivedAt.get(id) ?? Number.POSITIVE_INFINITY) - at)
-      delays.sort((one, next) => one - next)
-      const at = (share: number) =>
-        (delays[Math.min(delays.length - 1, Math.floor(delays.length * share))] ?? 0).toFixed(1)
+      // Some hear of it before the answer has arrived.
+      const delays = [...answeredAt].map(([id, at]) =>
+        Math.max(0, (arrivedAt.get(id) ?? Number.POSITIVE_INFINITY) - at),
+      )
       const lost = delays.filter((delay) => delay === Number.POSITIVE_INFINITY).length
-      console.log(`listener ${place + 1}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms, ${lost} never came`)
+      found.listeners.push({ ...delayOf(delays), lost })
     }
+    if (values.json) console.log(JSON.stringify(found))
+    else tell(found)
   } finally {
     await world.stop()
     await Promise.all(services.map((service) => service.stop()))
     await rm(directory, { recursive: true, force: true })
   }
+}
+
+function delayOf(delays: readonly number[]): Delay {
+  return { p50Ms: quantile(delays, 0.5), p99Ms: quantile(delays, 0.99), mostMs: quantile(delays, 1) }
+}
+
+function tell({ revocations, failed, seconds, refusal, listeners }: RevocationLatency): void {
+  const line = (name: string, { p50Ms, p99Ms, mostMs }: Delay) =>
+    console.log(`${name}: p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms, most ${mostMs.toFixed(1)} ms`)
+  console.log(`${revocations} revocations in ${seconds.toFixed(1)} s, ${failed} failed`)
+  line('refused by the other process', refusal)
+  for (const [place, listener] of listeners.entries()) line(`listener ${place + 1}, ${listener.lost} lost`, listener)
 }
