@@ -12,7 +12,7 @@ export interface Touch {
 }
 
 // Direct permissions, and those of every role that reaches the account: assigned, by a team or one above it, and `user`,
-// each with the roles it includes.
+// each with the roles it includes. By arrays, because joins tempt the planner to go through all permissions there are.
 const PERMISSION_KEYS = `
   with reached as (
     select role_closure.included_id as role_id from account_roles
@@ -26,11 +26,11 @@ const PERMISSION_KEYS = `
     select role_closure.included_id from roles
       join role_closure on role_closure.role_id = roles.id where roles.key = '${USER}'
   )
-  select permissions.key from permissions where permissions.id in (
+  select permissions.key from permissions where permissions.id = any(array(
     select permission_id from account_permissions where account_id = $1
     union
-    select role_permissions.permission_id from role_permissions join reached using (role_id)
-  )`
+    select permission_id from role_permissions where role_id = any(array(select role_id from reached))
+  ))`
 
 const PERMISSION_KEYS_OF_ACTIVE = `${PERMISSION_KEYS}
   and exists (select from accounts where id = $1 and status = 'active')`
