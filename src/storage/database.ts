@@ -16,13 +16,13 @@ export interface OpenDatabase {
 }
 
 export interface OpenDatabaseOptions {
-  /** Told the text of every statement sent, also of begin and commit on PostgreSQL. For counting round trips. */
-  onQuery?: (sql: string) => void
+  /** Told every statement sent, also begin and commit on PostgreSQL. For counting round trips and for looking at plans. */
+  onQuery?: (sql: string, parameters: readonly unknown[]) => void
 }
 
 /** Kysely's log: it sees every statement after it ran, and every error before the caller does. */
 export const observing = (onQuery: OpenDatabaseOptions['onQuery']) => (event: LogEvent) => {
-  onQuery?.(event.query.sql)
+  onQuery?.(event.query.sql, event.query.parameters)
   if (event.level === 'error') forgetValues(event.error)
 }
 
