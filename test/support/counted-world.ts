@@ -28,8 +28,14 @@ export interface Counts {
 
 export type CountedWorld = Awaited<ReturnType<typeof startCountedWorld>>
 
-/** @param ephemeral where what dies by itself is kept */
-export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
+/**
+ * @param ephemeral where what dies by itself is kept
+ * @param onStatement is told every statement sent to the database
+ */
+export async function startCountedWorld(
+  ephemeral: 'redis' | 'sql' = 'redis',
+  onStatement?: (sql: string, parameters: readonly unknown[]) => void,
+) {
   const [fresh, keysDir, dataDir, port] = await Promise.all([
     freshDatabase(),
     temporaryDirectory('keys'),
@@ -50,7 +56,8 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
   const counts: Counts = { redis: 0, sql: 0 }
   let confirmations = 0
   const database = await openPostgres(fresh.url, {
-    onQuery: (sql) => {
+    onQuery: (sql, parameters) => {
+      onStatement?.(sql, parameters)
       // Decisions confirm what they remember by one statement in 800 ms, however many they are: nobody's own cost.
       if (sql === CHANGES_SINCE) confirmations += 1
       else counts.sql += 1
@@ -95,6 +102,7 @@ export async function startCountedWorld(ephemeral: 'redis' | 'sql' = 'redis') {
     issuer,
     servers: [{ address: `http://127.0.0.1:${port}` }],
     core,
+    database,
     /** The application without the short way in front. */
     chain: parts.app.callback(),
     /** How many requests were answered by the short way. */
