@@ -266,6 +266,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     ...longestLives(config),
   })
   const { revokeSubject, revokeClient } = revocation
+  const raiseAccountFloor = (executor: Executor, id: string) => revocation.raiseFloorWithin(executor, 'account', id)
   const hashes = createHashPool()
   const { signInsPerMinutePerAddress, codesPerHourPerAddress } = config
   const limits = createLimits(ephemeral, { pepper, signInsPerMinutePerAddress, codesPerHourPerAddress })
@@ -327,6 +328,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     revokeSubject,
     guardRemoval,
     statusChanged,
+    raiseFloor: raiseAccountFloor,
     clock,
   })
   const devices = createKnownDevices({ secret: derived(keyring, 'known devices'), clock })
@@ -335,6 +337,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     store: accountStore,
     guardRemoval,
     statusChanged,
+    raiseFloor: raiseAccountFloor,
     audit: audit.record,
     revokeSubject,
     clock,
@@ -398,6 +401,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     production,
     checkClientMetadata,
     revokeClient,
+    raiseFloor: (executor, id) => revocation.raiseFloorWithin(executor, 'client', id),
     builtIn: [builtInClient(config.issuer), ...(config.docs ? [docsClient(docsCallback(config.issuer))] : [])],
     clock,
   })

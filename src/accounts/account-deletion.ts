@@ -21,6 +21,11 @@ export interface AccountDeletionDeps {
   guardRemoval(executor: Executor, accountId: string): Promise<void>
   /** Runs first in the transaction that marks, restores or removes an account: what was decided about it is over. */
   statusChanged?(executor: Executor, accountId: string): Promise<void>
+  /**
+   * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
+   * before it comes to revokeSubject, services hear of it.
+   */
+  raiseFloor?(executor: Executor, accountId: string): Promise<unknown>
   audit: AuditSink<Executor>
   /** Ends every session and grant of the account. Safe to repeat. */
   revokeSubject(accountId: string): Promise<void>
@@ -34,6 +39,7 @@ export function createAccountDeletion({
   store,
   guardRemoval,
   statusChanged,
+  raiseFloor,
   audit,
   revokeSubject,
   clock = systemClock,
@@ -54,8 +60,10 @@ export function createAccountDeletion({
         await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         const isRemoved = await store.removeDue(executor, id, new Date(clock.now()))
-        if (isRemoved) await audit(executor, SYSTEM, of(id, 'account.deleted'))
-        return isRemoved
+        if (!isRemoved) return false
+        await audit(executor, SYSTEM, of(id, 'account.deleted'))
+        await raiseFloor?.(executor, id)
+        return true
       })
       if (isGone) await revokeSubject(id)
       return isGone
@@ -91,6 +99,7 @@ export function createAccountDeletion({
         if (!(await setDue(executor, id, dueAt))) throw new AppError('not_found', 404, 'There is no such account.')
         const after = { deletion_due_at: dueAt.toISOString() }
         await audit(executor, owner(id, traces), of(id, 'account.deletion_requested', after))
+        await raiseFloor?.(executor, id)
       })
       await revokeSubject(id)
       return dueAt

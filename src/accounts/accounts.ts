@@ -30,6 +30,11 @@ export interface AccountsDeps {
    * decided about the account no longer holds.
    */
   statusChanged?(executor: Executor, accountId: string): Promise<void>
+  /**
+   * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
+   * before it comes to revokeSubject, services hear of it.
+   */
+  raiseFloor?(executor: Executor, accountId: string): Promise<unknown>
   clock?: Clock
 }
 
@@ -68,7 +73,17 @@ export type Accounts = ReturnType<typeof createAccounts>
 const MAX_PAGE = 100
 
 export function createAccounts(deps: AccountsDeps) {
-  const { db, store, hashes, policy, revokeSubject, guardRemoval, statusChanged, clock = systemClock } = deps
+  const {
+    db,
+    store,
+    hashes,
+    policy,
+    revokeSubject,
+    guardRemoval,
+    statusChanged,
+    raiseFloor,
+    clock = systemClock,
+  } = deps
 
   /** A subject need not be an account: that of a client's own token is the client's id. */
   const findById = async (id: string): Promise<Account | undefined> =>
@@ -118,13 +133,16 @@ export function createAccounts(deps: AccountsDeps) {
     const found = await findById(id)
     if (!found) throw notFound()
     const passwordHash = await hashOf(input, wordsOf({ ...found, ...input }))
+    const isEnding = passwordHash !== undefined || input.status === 'disabled'
     const account = await refusingDuplicates(() =>
       inTransaction(db, async (executor) => {
         const write = () => rewrite(executor, id, { input, passwordHash, settle })
-        return (await around(executor, write)).after
+        const { after } = await around(executor, write)
+        if (isEnding) await raiseFloor?.(executor, id)
+        return after
       }),
     )
-    if (passwordHash !== undefined || input.status === 'disabled') await revokeSubject(id)
+    if (isEnding) await revokeSubject(id)
     return account
   }
 
@@ -202,6 +220,7 @@ export function createAccounts(deps: AccountsDeps) {
         if (!account) throw notFound()
         return account
       })
+      await raiseFloor?.(executor, id)
     })
     await revokeSubject(id)
   }

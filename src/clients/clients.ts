@@ -12,7 +12,7 @@ import { BUILT_IN_CLIENT } from './built-in-client.ts'
 import type { Client } from './client.ts'
 import { createClientCache } from './client-cache.ts'
 import { type ClientInput, describeClient, usesSecret } from './client-registration.ts'
-import { generateSecret, isSameDigest, secretDigest } from './client-secret.ts'
+import { createSecretDigest, generateSecret, isSameDigest } from './client-secret.ts'
 import type { ClientSearch, ClientStore, FoundClient } from './client-store.ts'
 import { createOwnOrigins } from './own-origins.ts'
 
@@ -28,6 +28,11 @@ export interface ClientsDeps {
   checkClientMetadata: CheckClientMetadata
   /** Ends every grant of the client. Called after it was removed, and safe to repeat. */
   revokeClient(clientId: string): Promise<void>
+  /**
+   * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
+   * before it comes to revokeClient, services hear of it.
+   */
+  raiseFloor?(executor: Executor, clientId: string): Promise<unknown>
   /** The server's own clients. */
   builtIn?: readonly Client[]
   clock?: Clock
@@ -70,7 +75,7 @@ const REWRITE_ATTEMPTS = 5
 const POSSIBLE_ID = /^[A-Za-z0-9._~-]{1,64}$/
 
 export function createClients(deps: ClientsDeps) {
-  const { db, store, pepper, production, checkClientMetadata, revokeClient, clock = systemClock } = deps
+  const { db, store, pepper, production, checkClientMetadata, revokeClient, raiseFloor, clock = systemClock } = deps
   const builtIn = new Map((deps.builtIn ?? [BUILT_IN_CLIENT]).map((client) => [client.id, client]))
   const cache = createClientCache({ load: (id) => store.findById(db, id), clock })
 
@@ -139,7 +144,7 @@ export function createClients(deps: ClientsDeps) {
   }
 
   const withSecret = (client: Client, secret: string | undefined): Client =>
-    secret === undefined ? client : { ...client, secretDigest: secretDigest(client.id, secret, pepper) }
+    secret === undefined ? client : { ...client, secretDigest: secretDigest(client.id, secret) }
 
   const revise = (id: string, decide: (before: Client) => ClientInput, around?: AroundClient): Promise<Registered> =>
     rewrite(id, around, async (before) => {
@@ -185,6 +190,7 @@ export function createClients(deps: ClientsDeps) {
       around(executor, { before, after: undefined }, async () => {
         if (!isDeepStrictEqual(await store.lock(executor, id), before)) throw new Outdated()
         await store.remove(executor, id)
+        await raiseFloor?.(executor, id)
       }),
     )
     cache.forget(id)
@@ -245,7 +251,7 @@ export function createClients(deps: ClientsDeps) {
 
     /** Whether the secret is the client's, in constant time. A client without a secret has no right one. */
     compareSecret: (client: Pick<Client, 'id' | 'secretDigest'>, secret: string): boolean =>
-      client.secretDigest !== undefined && isSameDigest(client.secretDigest, secretDigest(client.id, secret, pepper)),
+      client.secretDigest !== undefined && isSameDigest(client.secretDigest, secretDigest(client.id, secret)),
   }
 }
 

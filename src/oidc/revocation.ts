@@ -15,7 +15,7 @@ import type { OwnSession } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { type Journal, SEAL_KEY } from '../storage/journal.ts'
-import type { Database } from '../storage/tables.ts'
+import type { Database, Executor } from '../storage/tables.ts'
 import { accountFloorKey, deniedSessionKey, grantKeys } from './ephemeral-keys.ts'
 import { encodeRevoked, kills, markKeyOf, markOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
@@ -135,15 +135,16 @@ export function createRevocation(deps: RevocationDeps) {
       { work: () => ephemeral.revokeGrant(grantKeys(grantId, tokenLife)) },
     )
 
+  const floorOf = (kind: 'account' | 'client', id: string, except?: OwnSession): Wish => ({
+    kind,
+    id,
+    notBeforeMs: clock.now(),
+    sparing: except && { sessionId: except.id, signedInAtMs: except.signedInAtMs },
+    tokensLiveSeconds: tokenLife,
+    liveSeconds: floorLife,
+  })
   const raiseFloor = (kind: 'account' | 'client', id: string, except?: OwnSession): Promise<void> =>
-    revoke({
-      kind,
-      id,
-      notBeforeMs: clock.now(),
-      sparing: except && { sessionId: except.id, signedInAtMs: except.signedInAtMs },
-      tokensLiveSeconds: tokenLife,
-      liveSeconds: floorLife,
-    })
+    revoke(floorOf(kind, id, except))
 
   /** Whether something of this origin has been revoked. No round trip while memory is complete, else one. */
   async function isRevoked(origin: Origin): Promise<boolean> {
@@ -256,6 +257,13 @@ export function createRevocation(deps: RevocationDeps) {
      */
     revokeSubject: (subject: string, { except }: { except?: OwnSession } = {}): Promise<void> =>
       raiseFloor('account', subject, except),
+
+    /**
+     * Writes a floor as a part of a larger write, which kills when that is committed: at once for services, which are
+     * told from the durable store, and here when revokeSubject or revokeClient follows or the store is read again.
+     */
+    raiseFloorWithin: (executor: Executor, kind: 'account' | 'client', id: string): Promise<unknown> =>
+      store.raise(executor, [floorOf(kind, id)]),
 
     /** Kills everything issued to a client until now. Throws Unavailable (503). */
     revokeClient: (clientId: string): Promise<void> => raiseFloor('client', clientId),
