@@ -12,7 +12,7 @@ import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
 import { createRedisJournal } from '../../src/storage/journal-redis.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis, type RedisConnection } from '../../src/storage/redis.ts'
-import { freshDatabase, freshRedisPrefix, redisUrl, type TestDatabase } from '../support/database.ts'
+import { freshDatabase, freshRedisPrefix, storeUrl, type TestDatabase } from '../support/database.ts'
 
 const LIVES = { accessTokenSeconds: 300, grantSeconds: 86_400, sessionSeconds: 86_400 }
 const HOUR_MS = 3_600_000
@@ -27,7 +27,7 @@ describe('revocations while a clock is set', function () {
   before(async () => {
     fresh = await freshDatabase()
     database = await openPostgres(fresh.url)
-    redis = await openRedis(redisUrl())
+    redis = await openRedis(storeUrl())
   })
   beforeEach(() => {
     aheadMs = 0

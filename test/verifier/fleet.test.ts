@@ -4,15 +4,15 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { Redis } from 'ioredis'
 import { decodeProtectedHeader } from 'jose'
 import { OPERATOR } from '../../src/audit-event.ts'
 import { rotateKeys } from '../../src/oidc/key-rotation.ts'
+import { openRedis } from '../../src/storage/redis.ts'
 import { accessModel } from '../support/access-model.ts'
 import { createApi } from '../support/api.ts'
 import { type Balancer, createBalancer } from '../support/balancer.ts'
 import { type CodeFlow, createCodeFlow, PASSWORD, type TokenResponse, tokensOf } from '../support/code-flow.ts'
-import { redisUrl } from '../support/database.ts'
+import { forgetBelow, storeUrl } from '../support/database.ts'
 import { type ServerProcess, startServer, startWorld, type World } from '../support/world.ts'
 import { AUDIENCE, until } from './fake-issuer.ts'
 import { installPackage, knock, type ServiceProcess, startService } from './installed-package.ts'
@@ -263,15 +263,13 @@ for (const [store, storeEnv] of [
 
     if (store === 'Redis') {
       it('revives nothing when Redis is flushed', async () => {
-        const redis = new Redis(redisUrl())
+        const redis = await openRedis(storeUrl())
         try {
           const clerk = await newAccount('clerk')
           const [alive, dead, later] = [await signIn(clerk, 0), await signIn(clerk, 1), await signIn(clerk, 1)]
           await flow.revoke(dead.access_token, 0)
           await settlesAt(401, dead.access_token)
-          const keys = await redis.keys(`${world.config.redisPrefix}*`)
-          expect(keys).not.to.deep.equal([])
-          await redis.unlink(keys)
+          await forgetBelow(redis, world.config.redisPrefix)
           for (let round = 0; round < 20; round += 1) {
             expect(await answers(dead.access_token), `round ${round}`).to.deep.equal(all(401))
             expect(await answers(alive.access_token), `round ${round}`).to.deep.equal(all(200))
