@@ -10,6 +10,8 @@ export interface Chain {
   token(): string
 }
 
+const SIGNED = /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/
+
 /** @param template everything but the token */
 export function createChain(client: Client, template: Request, first: string): Chain {
   let token = first
@@ -17,8 +19,9 @@ export function createChain(client: Client, template: Request, first: string): C
     async next(address) {
       const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token }).toString()
       const { status, text } = await ask(client, address, { ...template, body })
-      const { refresh_token: next, access_token } = JSON.parse(text)
-      if (status !== 200 || typeof next !== 'string' || next === token || typeof access_token !== 'string') {
+      const { refresh_token: next, access_token: access, id_token: id } = JSON.parse(text)
+      const isWhole = [access, id].every((value) => typeof value === 'string' && SIGNED.test(value))
+      if (status !== 200 || typeof next !== 'string' || next === token || !isWhole) {
         throw new Error(`a chain of refreshes broke with ${status}: ${text}`)
       }
       token = next

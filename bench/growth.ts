@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { secretDigest } from '../src/clients/client-secret.ts'
+import { createSecretDigest } from '../src/clients/client-secret.ts'
 import { loadConfig } from '../src/config.ts'
 import { openKeyring } from '../src/oidc/keystore.ts'
 import { markOf, type Revoked } from '../src/oidc/revocation-entry.ts'
@@ -234,7 +234,7 @@ async function fillDatabase({ database, sizes, seeded, env }: Place): Promise<vo
         `insert into clients
          select (jsonb_populate_record(sample, jsonb_build_object('id', t.id, 'name', t.id, 'secret_digest', t.digest))).*
          from clients sample, unnest($1::text[], $2::text[]) as t (id, digest) where sample.id = 'c0'`,
-        [some, some.map((id) => secretDigest(id, seeded.secret, pepper))],
+        [some, some.map((id) => createSecretDigest(pepper)(id, seeded.secret))],
       )
     }
     await client.query('vacuum analyze')
