@@ -31,7 +31,7 @@ export interface Identity {
 /** Whose token it is: an account's, or that of a client by itself. */
 export type Bearer =
   | { kind: 'account'; identity: Identity }
-  | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; audience: string }
+  | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; audience: string; tokenId: string }
 
 /** Undefined for everything but a genuine, live access token. */
 export type Identify = (token: string) => Promise<Bearer | undefined>

@@ -30,7 +30,7 @@ export interface Need {
 export type Caller =
   | { kind: 'nobody'; actor: Actor }
   | { kind: 'account'; identity: Identity; actor: Actor }
-  | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; actor: Actor }
+  | { kind: 'client'; clientId: string; tokenId: string; scopes: ReadonlySet<string>; actor: Actor }
 
 export interface GatekeeperDeps {
   authenticate: Authenticate
@@ -67,9 +67,9 @@ export function createGatekeeper({ authenticate, holdsAny, manages }: Gatekeeper
     if (need.anyone) return { kind: 'nobody', actor: { kind: 'system', ...traces } }
     const bearer = await authenticate.bearer(ctx)
     if (bearer.kind === 'client') {
-      const { clientId, scopes } = bearer
+      const { clientId, tokenId, scopes } = bearer
       if (!need.scopes?.some((scope) => scopes.has(scope))) throw forbidden()
-      return { kind: 'client', clientId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
+      return { kind: 'client', clientId, tokenId, scopes, actor: { kind: 'client', id: clientId, ...traces } }
     }
     const { identity } = bearer
     const admittedBy = await admissionOf(ctx, identity, need, params)

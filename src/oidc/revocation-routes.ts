@@ -35,8 +35,8 @@ that does not keep up is cut off, and after an hour every stream ends: come back
 
 export function mountRevocations(api: Api, { revocationStream }: { revocationStream: RevocationStream }): void {
   api.add(STREAM, async function streamRevocations(ctx, { caller }) {
-    const clientId = caller.kind === 'client' ? caller.clientId : ''
-    const body = await revocationStream.open({ clientId, lastEventId: ctx.get('Last-Event-ID') })
+    const { clientId, tokenId } = caller.kind === 'client' ? caller : { clientId: '', tokenId: '' }
+    const body = await revocationStream.open({ clientId, tokenId, lastEventId: ctx.get('Last-Event-ID') })
     ctx.set('Cache-Control', 'no-store')
     // Proxies that collect an answer before they pass it on would keep it for ever.
     ctx.set('X-Accel-Buffering', 'no')

@@ -52,11 +52,20 @@ interface Cursor {
   version: number
 }
 
+interface Opening {
+  clientId: string
+  tokenId: string
+  /** Where the client was before; empty for the beginning. */
+  lastEventId: string
+}
+
 type Data = Record<string, string | number | boolean>
 
 interface Listener {
   queue: EventQueue
   clientId: string
+  /** Of the token by which it was opened. */
+  tokenId: string
   endsAtMs: number
 }
 
@@ -82,9 +91,12 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
   function tellRevoked(revoked: Revoked): void {
     if (listeners.size === 0) return
     tellAll('revoked', presentRevoked(revoked))
-    if (revoked.kind !== 'client') return
+    const { kind, id } = revoked
+    if (kind !== 'client' && kind !== 'token') return
     // By the next connection it has to show a token that lives.
-    for (const listener of listeners) if (listener.clientId === revoked.id) listener.queue.end()
+    for (const { clientId, tokenId, queue } of listeners) {
+      if ((kind === 'client' ? clientId : tokenId) === id) queue.end()
+    }
   }
 
   async function readChanges(): Promise<void> {
@@ -188,7 +200,7 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
      * Opens a stream for a client, from where it ended before (empty: from the beginning). Throws Unavailable (503) when
      * the stores do not answer, too many listen, or the server is stopping.
      */
-    async open({ clientId, lastEventId }: { clientId: string; lastEventId: string }): Promise<Readable> {
+    async open({ clientId, tokenId, lastEventId }: Opening): Promise<Readable> {
       listenOnce()
       // Everything in force before now is in memory then.
       await Promise.all([feed.catchUp(), readChanges()])
@@ -196,6 +208,7 @@ export function createRevocationStream(deps: RevocationStreamDeps) {
         throw new Unavailable('the revocation stream', undefined, 5)
       const listener: Listener = {
         clientId,
+        tokenId,
         endsAtMs: clock.now() + MAX_LIFE_MS,
         queue: createEventQueue({
           preface: prefaceOf(lastEventId),

@@ -29,7 +29,7 @@ export function createIdentify(deps: { tokens: TokenFormats; revocation: Revocat
     if (await deps.revocation.denies(claims)) return undefined
     const { client_id: clientId, aud: audience } = claims
     const scopes = new Set(claims.scope?.split(' '))
-    if (claims.gid === undefined) return { kind: 'client', clientId, scopes, audience }
+    if (claims.gid === undefined) return { kind: 'client', clientId, scopes, audience, tokenId: claims.jti }
     const identity: Identity = {
       subject: claims.sub,
       clientId,

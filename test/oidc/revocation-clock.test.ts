@@ -93,7 +93,7 @@ describe('revocations while a clock is set', function () {
     try {
       await revocation.revokeToken({ jti: 'told' })
       aheadMs = HOUR_MS
-      const body = await stream.open({ clientId: 'service', lastEventId: '' })
+      const body = await stream.open({ clientId: 'service', tokenId: 'its', lastEventId: '' })
       let text = ''
       for await (const chunk of body) {
         text += chunk
@@ -120,7 +120,7 @@ describe('revocations while a clock is set', function () {
   it('leave room for other services when one opens streams without end', async () => {
     const { stream, close } = start()
     try {
-      const open = (clientId: string) => stream.open({ clientId, lastEventId: '' })
+      const open = (clientId: string) => stream.open({ clientId, tokenId: 'its', lastEventId: '' })
       const opened: Readable[] = []
       let refusal: unknown
       while (!refusal && opened.length < 1_000) {

@@ -59,11 +59,11 @@ for (const [store, env] of [
       return String(reply.json().access_token)
     }
     const serviceToken = () => tokenOf('service', secret, 'events:read')
-    async function listen(server = 1, lastEventId?: string): Promise<StreamListener> {
+    async function listen(server = 1, lastEventId?: string, bearer?: string): Promise<StreamListener> {
       const listener = await listenTo({
         address: world.servers[server]?.address ?? '',
         issuer: world.issuer,
-        bearer: await serviceToken(),
+        bearer: bearer ?? (await serviceToken()),
         ...(lastEventId === undefined ? {} : { lastEventId }),
       })
       open.push(listener)
@@ -177,6 +177,44 @@ for (const [store, env] of [
       for (let tries = 0; tries < 400 && !listener.isOver(); tries += 1) await sleep(10)
       expect(listener.isOver()).to.equal(true)
     })
+
+    it('ends when the token is revoked by which it was opened, and no other', async () => {
+      const [own, other] = [await serviceToken(), await serviceToken()]
+      const [listener, neighbour] = [await listen(0, undefined, own), await listen(0, undefined, other)]
+      await Promise.all([listener.next('snapshot_end'), neighbour.next('snapshot_end')])
+      await world.core.revocation.revokeToken(claimsOf(own))
+      for (let tries = 0; tries < 400 && !listener.isOver(); tries += 1) await sleep(10)
+      expect(listener.isOver()).to.equal(true)
+      await neighbour.next('revoked', isAbout('token', claimsOf(own).jti))
+      expect(neighbour.isOver()).to.equal(false)
+    })
+
+    if (store === 'Redis') {
+      it('cuts off whoever does not keep up, and nobody else', async () => {
+        const [slow, quick] = [await listen(0), await listen(0)]
+        await Promise.all([slow.next('snapshot_end'), quick.next('snapshot_end')])
+        const cursor = slow.lastId()
+        slow.pause()
+        // More than the buffers of both ends of a connection hold, and the megabyte that the server keeps.
+        const padding = 'x'.repeat(1_000)
+        const ids = Array.from({ length: 16_000 }, (_, place) => `slow-${place}-${padding}`)
+        for (let place = 0; place < ids.length; place += 100) {
+          const some = ids.slice(place, place + 100)
+          await Promise.all(some.map((jti) => world.core.revocation.revokeToken({ jti })))
+        }
+        const last = ids.at(-1) ?? ''
+        await quick.next('revoked', isAbout('token', last))
+        expect(quick.isOver()).to.equal(false)
+        slow.resume()
+        for (let tries = 0; tries < 1_000 && !slow.isOver(); tries += 1) await sleep(10)
+        expect(slow.isOver(), 'it was cut off').to.equal(true)
+        expect(slow.events.some(({ data }) => data.id === last)).to.equal(false)
+        const again = await listen(1, slow.lastId() || cursor)
+        await again.next('revoked', isAbout('token', last))
+        const told = new Set([...slow.events, ...again.events].map(({ data }) => data.id))
+        expect(ids.filter((id) => !told.has(id)).length).to.equal(0)
+      })
+    }
 
     it('does not keep a server from stopping', async () => {
       const server = await world.startAnother()
