@@ -3,8 +3,9 @@
  * who guesses at an account slows every unknown device down, but not the one in its owner's hands. The token opens
  * nothing by itself, and nothing about it is stored here.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Clock, epochSeconds } from '../clock.ts'
+import { createKeyedDigest } from '../keyed-digest.ts'
 
 const ONE_YEAR_SECONDS = 365 * 24 * 3600
 
@@ -24,8 +25,8 @@ interface Device {
 }
 
 export function createKnownDevices({ secret, clock, lifeSeconds = ONE_YEAR_SECONDS }: KnownDevicesDeps) {
-  const mac = (...parts: string[]): string =>
-    createHmac('sha256', secret).update(JSON.stringify(parts)).digest('base64url')
+  const digest = createKeyedDigest(secret)
+  const mac = (...parts: string[]): string => digest(...parts).toString('base64url')
   const ownerOf = (accountId: string, deviceId: string): string => mac('owner', deviceId, accountId)
 
   /** Undefined for whatever this server has not signed, or not within a year. */

@@ -2,11 +2,11 @@
  * How people get an account by themselves. In the mode `verified` there is no account before the address is proved, and
  * nobody is told whether there was one: every request does the same, and the mail decides.
  */
-import { createHmac } from 'node:crypto'
 import { type AuditSink, owner, type Traces } from '../audit-event.ts'
 import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
 import type { RegistrationMode } from '../config.ts'
 import { AppError } from '../errors.ts'
+import { createKeyedDigest } from '../keyed-digest.ts'
 import { addressKey } from '../limits/address.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Intent } from '../mail/intent.ts'
@@ -179,10 +179,8 @@ export function createRegistration(deps: RegistrationDeps) {
     address,
   })
 
-  const originOf = (from: string): string =>
-    createHmac('sha256', pepper)
-      .update(JSON.stringify(['registration origin', addressKey(from)]))
-      .digest('base64url')
+  const originDigest = createKeyedDigest(pepper, 'registration origin')
+  const originOf = (from: string): string => originDigest(addressKey(from)).toString('base64url')
 
   function refuseWhenClosed(): void {
     if (mode === 'closed') throw new AppError('registration_closed', 403, 'Nobody can register here by themselves.')

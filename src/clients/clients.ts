@@ -23,7 +23,7 @@ export interface ClientsDeps {
   db: Database
   store: ClientStore
   /** Keys the digests of secrets. */
-  pepper: string | Buffer
+  pepper: string
   production: boolean
   checkClientMetadata: CheckClientMetadata
   /** Ends every grant of the client. Called after it was removed, and safe to repeat. */
@@ -75,7 +75,8 @@ const REWRITE_ATTEMPTS = 5
 const POSSIBLE_ID = /^[A-Za-z0-9._~-]{1,64}$/
 
 export function createClients(deps: ClientsDeps) {
-  const { db, store, pepper, production, checkClientMetadata, revokeClient, raiseFloor, clock = systemClock } = deps
+  const { db, store, production, checkClientMetadata, revokeClient, raiseFloor, clock = systemClock } = deps
+  const secretDigest = createSecretDigest(deps.pepper)
   const builtIn = new Map((deps.builtIn ?? [BUILT_IN_CLIENT]).map((client) => [client.id, client]))
   const cache = createClientCache({ load: (id) => store.findById(db, id), clock })
 

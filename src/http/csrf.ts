@@ -1,6 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
+import { createKeyedDigest } from '../keyed-digest.ts'
 
 export interface Csrf {
   /** The value for the hidden field of a form. `binding` names what the form acts on, such as interaction and session. */
@@ -17,10 +18,7 @@ export interface Csrf {
  */
 export function createCsrf({ secret, issuer }: { secret: string; issuer: string }): Csrf {
   const { origin } = new URL(issuer)
-  const digest = (binding: string) =>
-    createHmac('sha256', secret)
-      .update(JSON.stringify(['csrf', binding]))
-      .digest()
+  const digest = createKeyedDigest(secret, 'csrf')
 
   return {
     token: (binding) => digest(binding).toString('base64url'),

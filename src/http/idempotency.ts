@@ -2,10 +2,11 @@
  * Creations that may be repeated: with an `Idempotency-Key` the first answer is kept and given again, so that a caller who
  * lost it does not create twice. Answers may hold a secret that is shown once, so they are kept sealed with the caller's key.
  */
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Actor } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
+import { createKeyedDigest } from '../keyed-digest.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 
 export interface IdempotencyDeps {
@@ -38,7 +39,7 @@ interface Kept {
 }
 
 export function createIdempotency({ ephemeral, secret }: IdempotencyDeps): Idempotency {
-  const mac = (...parts: string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest()
+  const mac = createKeyedDigest(secret)
 
   /** Takes the key for one attempt; answers what is there when somebody else has it. */
   async function take(key: string, pending: string): Promise<{ isTaken: boolean; found?: string | undefined }> {

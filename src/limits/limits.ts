@@ -3,9 +3,9 @@
  * store does not answer is 503, never an open door. Keys are keyed digests: neither addresses nor logins lie in the
  * store.
  */
-import { createHmac } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import { opaqueId } from '../ids.ts'
+import { createKeyedDigest } from '../keyed-digest.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { addressKey } from './address.ts'
 
@@ -108,10 +108,8 @@ export interface Limits {
 export function createLimits(ephemeral: Ephemeral, options: LimitsOptions): Limits {
   const budgets = { ...BUDGETS, ...addressRates(options), ...options.budgets }
 
-  const digestOf = (...parts: string[]): string =>
-    createHmac('sha256', options.pepper)
-      .update(JSON.stringify(['limits', ...parts]))
-      .digest('base64url')
+  const digest = createKeyedDigest(options.pepper, 'limits')
+  const digestOf = (...parts: string[]): string => digest(...parts).toString('base64url')
 
   const runKey = (name: BudgetName, identifier: string) => `run:${name}:{${digestOf(name, 'identifier', identifier)}}`
 

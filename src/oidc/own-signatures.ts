@@ -6,6 +6,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  createSecretKey,
   type KeyObject,
   sign,
   timingSafeEqual,
@@ -53,17 +54,20 @@ export function createHs256(keys: readonly { kid: string; secret: Buffer }[], ty
   const [signing] = keys
   if (!signing) throw new Error('the key ring holds no refresh token key')
   const header = headerOf('HS256', typ, signing.kid)
-  const mac = (input: string, secret: Buffer): Buffer => createHmac('sha256', secret).update(input).digest()
+  const mac = (input: string, secret: KeyObject): Buffer => createHmac('sha256', secret).update(input).digest()
+  const signingKey = createSecretKey(signing.secret)
   return {
     sign(claims: object): string {
       const input = `${header}.${encoded(claims)}`
-      return `${input}.${mac(input, signing.secret).toString('base64url')}`
+      return `${input}.${mac(input, signingKey).toString('base64url')}`
     },
     read: readerOf(
-      keys.map(({ kid, secret }): [string, Check] => [
-        headerOf('HS256', typ, kid),
-        (input, signature) => signature.length === 32 && timingSafeEqual(mac(input, secret), signature),
-      ]),
+      keys.map(({ kid, secret }): [string, Check] => {
+        const key = createSecretKey(secret)
+        const check: Check = (input, signature) =>
+          signature.length === 32 && timingSafeEqual(mac(input, key), signature)
+        return [headerOf('HS256', typ, kid), check]
+      }),
     ),
   }
 }

@@ -2,12 +2,15 @@
  * The answer of the last rotation, kept for the seconds in which a lost reply may be asked for again. It is sealed with a
  * key that only the presented refresh token yields: a dump of the store holds no usable token.
  */
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
-const keyFrom = (token: string) => new Uint8Array(hkdfSync('sha256', token, '', 'usher sealed token response', 32))
+const SALT = createSecretKey(Buffer.from('usher sealed token response'))
+
+/** HKDF-Extract (RFC 5869 section 2.2): a token is random enough, and one key of that length is all that is needed. */
+const keyFrom = (token: string): KeyObject => createSecretKey(createHmac('sha256', SALT).update(token).digest())
 
 /** AES-256-GCM; `context` is authenticated, not encrypted. Answers base64url. */
 export function seal(body: string, token: string, context: string): string {

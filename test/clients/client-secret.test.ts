@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
-import { generateSecret, isSameDigest, secretDigest } from '../../src/clients/client-secret.ts'
+import { createSecretDigest, generateSecret, isSameDigest } from '../../src/clients/client-secret.ts'
 
 const PEPPER = 'a pepper for tests'
 
@@ -12,14 +12,14 @@ describe('a client secret', () => {
   })
 
   it('is stored as a digest that depends on client, secret and pepper', () => {
-    const digest = secretDigest('app', 'secret', PEPPER)
+    const digest = createSecretDigest(PEPPER)('app', 'secret')
     expect(digest).to.match(/^[\w-]{43}$/)
-    expect(secretDigest('app', 'secret', PEPPER)).to.equal(digest)
+    expect(createSecretDigest(PEPPER)('app', 'secret')).to.equal(digest)
     for (const other of [
-      secretDigest('app2', 'secret', PEPPER),
-      secretDigest('app', 'secret2', PEPPER),
-      secretDigest('app', 'secret', 'another pepper'),
-      secretDigest('ap', 'psecret', PEPPER),
+      createSecretDigest(PEPPER)('app2', 'secret'),
+      createSecretDigest(PEPPER)('app', 'secret2'),
+      createSecretDigest('another pepper')('app', 'secret'),
+      createSecretDigest(PEPPER)('ap', 'psecret'),
     ]) {
       expect(other).not.to.equal(digest)
     }
