@@ -7,7 +7,7 @@
  * Usage: node bin/runtime.js ENTRY [ARGUMENT…]
  */
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import * as nodeModule from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -84,8 +84,9 @@ export async function run(entry, args) {
   await import(pathToFileURL(resolve(entry)).href)
 }
 
-// Called directly, not imported by usher.js.
-if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+// Called directly, also through a link to its folder, and not imported by usher.js.
+const called = process.argv[1]
+if (called !== undefined && existsSync(called) && realpathSync(called) === fileURLToPath(import.meta.url)) {
   const [entry, ...args] = process.argv.slice(2)
   if (entry === undefined) {
     console.error('usage: node bin/runtime.js ENTRY [ARGUMENT…]')

@@ -25,6 +25,13 @@ describe('the launcher', () => {
   }
   const SHOW = 'console.log(JSON.stringify([process.argv.slice(2), flags, process.execPath]))'
 
+  it('runs through a link to its folder as well', async () => {
+    const [linked, entry] = [join(dir, 'linked'), join(dir, 'linked-entry.ts')]
+    symlinkSync(BIN, linked)
+    writeFileSync(entry, "const said: string = 'here'\nconsole.log(said)")
+    expect(await text(spawn(process.execPath, [join(linked, 'runtime.js'), entry]).stdout)).to.equal('here\n')
+  })
+
   for (const [what, flags] of [
     ['a Node that can', []],
     ['a Node that cannot', [INCAPABLE]],
