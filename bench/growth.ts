@@ -7,6 +7,7 @@
  * left, with the names replaced.
  */
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { createSecretDigest } from '../src/clients/client-secret.ts'
@@ -36,6 +37,8 @@ export interface Growth {
   large: Held
   rows: GrowthRow[]
   notes: string[]
+  /** Workloads that could not be measured, and why. */
+  missing: string[]
 }
 
 export interface Held {
@@ -94,6 +97,9 @@ const FEW_CLIENTS = 10
 const MANY_CLIENTS = 10_000
 const CHAINS = 32
 const WARM_SECONDS = 3
+const PATIENCE = 10
+/** As many as a comparison needs. */
+const ROUNDS = 5
 const SPLIT = 2_000
 const MAX_SESSIONS_OF_ONE = 1_000
 const SESSION_SECONDS = 86_400
@@ -111,18 +117,17 @@ export async function measureGrowth({
   share = 1,
 }: GrowthDeps): Promise<Growth> {
   console.error('measuring growth: filling the stores …')
-  unpinSelf()
   const [small, large] = await fill({ env, directory, serverUrl }, scaled(LARGE, share))
-  pinSelf()
   try {
     const servers = { small: await start(small), large: await start(large) }
     try {
       console.error('measuring growth: asking …')
-      const rows = await compare({ small: servers.small, large: servers.large }, { rounds, seconds })
+      const { rows, missing } = await compare(servers, { rounds: Math.min(ROUNDS, rounds), seconds })
       return {
         small: await heldBy(servers.small),
         large: await heldBy(servers.large),
         rows,
+        missing,
         notes: [
           `Both servers meet ${TOKENS.toLocaleString('en')} tokens and ${ACTIVE_CLIENTS.toLocaleString('en')} clients, spread evenly over what they hold; only in the last row does every client of ${FEW_CLIENTS} or ${MANY_CLIENTS.toLocaleString('en')} ask.`,
           `The session list is that of an account with ${SMALL.sessionsOfOne} or ${large.sizes.sessionsOfOne.toLocaleString('en')} sessions; every page has 20 items.`,
@@ -192,12 +197,15 @@ async function fill({ env, directory, serverUrl }: FillDeps, sizes: Sizes): Prom
     place(smallEnv, redises[0], first, SMALL),
     place(await at(second, redises[1]), redises[1], second, sizes),
   ]
+  // What has been started stays where it is; filling alone may take the server's core.
+  unpinSelf()
   for (const one of places) {
     const begun = performance.now()
     await fillDatabase(one)
     await fillRedis(one, template)
     console.error(`  filled in ${Math.round((performance.now() - begun) / 1_000)} s`)
   }
+  pinSelf()
   return places
 }
 
@@ -238,6 +246,7 @@ async function fillDatabase({ database, sizes, seeded, env }: Place): Promise<vo
       )
     }
     await client.query('vacuum analyze')
+    await client.query('checkpoint')
   } finally {
     await client.end()
   }
@@ -367,7 +376,7 @@ async function start(place: Place): Promise<Running> {
   const ready = { method: 'GET', path: '/readyz', headers: { Host: 'localhost' } }
   while ((await ask(client, server.address, ready).catch(() => undefined))?.status !== 200) {
     if (performance.now() - begun > 120_000) throw new Error('the server is not ready after two minutes')
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await sleep(20)
   }
   const readyMs = Math.round(performance.now() - begun)
   client.destroy()
@@ -425,7 +434,7 @@ async function workloadsOf({ place, server }: Running): Promise<Workload[]> {
     body: new URLSearchParams(form).toString(),
   })
   const signIn = (account: number, client: number) =>
-    passwordGrant(server.address, host, clientOf(client), secret, `a${account}@bench.example`)
+    patiently(() => passwordGrant(server.address, host, clientOf(client), secret, `a${account}@bench.example`))
   const [superuser, owner] = [await signIn(SUPERUSER, 0), await signIn(OWNER, 1)]
   const chains: Chain[] = []
   for (let chain = 0; chain < CHAINS; chain += 1) {
@@ -465,6 +474,18 @@ async function workloadsOf({ place, server }: Running): Promise<Workload[]> {
   ]
 }
 
+/** Stores that have just been filled are slow for a while; what is done here is not measured. */
+async function patiently<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work()
+    } catch (error) {
+      if (tries === PATIENCE) throw error
+      await sleep(1_000)
+    }
+  }
+}
+
 async function checkOne(server: Measured, requests: readonly Request[]): Promise<void> {
   const client = createClient()
   for (const request of [requests[0], requests.at(-1)]) {
@@ -485,31 +506,36 @@ interface Cost {
 async function compare(
   { small, large }: { small: Running; large: Running },
   { rounds, seconds }: { rounds: number; seconds: number },
-): Promise<GrowthRow[]> {
+): Promise<{ rows: GrowthRow[]; missing: string[] }> {
   const [ofSmall, ofLarge] = [await workloadsOf(small), await workloadsOf(large)]
   const rows: GrowthRow[] = []
-  for (const [place, { name }] of ofSmall.entries()) {
+  const missing: string[] = []
+  for (const [place, { name, measure }] of ofSmall.entries()) {
     const pair = [
-      { server: small.server, measure: ofSmall[place]?.measure },
-      { server: large.server, measure: ofLarge[place]?.measure },
-    ]
-    for (const { measure } of pair) await measure?.(Math.min(WARM_SECONDS, seconds * 2))
-    const costs: [Cost[], Cost[]] = [[], []]
-    for (let round = 0; round < rounds; round += 1) {
-      for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
-        const one = pair[which]
-        if (one?.measure) costs[which === 0 ? 0 : 1].push(await costOf(name, one.server, one.measure, seconds))
+      { server: small.server, measure },
+      { server: large.server, measure: ofLarge[place]?.measure ?? measure },
+    ] as const
+    try {
+      for (const one of pair) await one.measure(Math.min(WARM_SECONDS, seconds * 2))
+      const costs: [Cost[], Cost[]] = [[], []]
+      for (let round = 0; round < rounds; round += 1) {
+        for (const which of round % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
+          costs[which].push(await costOf(name, pair[which], seconds))
+        }
       }
+      rows.push(rowOf(name, costs))
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error)
+      missing.push(`${name}: ${said}`)
+      console.error([`${name}: ${said}`, ...pair.flatMap(({ server }) => server.faults())].join('\n'))
     }
-    rows.push(rowOf(name, costs))
   }
-  return rows
+  return { rows, missing }
 }
 
 async function costOf(
   name: string,
-  server: Measured,
-  measure: (seconds: number) => Promise<Load>,
+  { server, measure }: { server: Measured; measure: Workload['measure'] },
   seconds: number,
 ): Promise<Cost> {
   const begun = server.cpuMicros()

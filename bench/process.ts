@@ -49,24 +49,30 @@ export interface Measured {
   mainThreadMicros(): number
   /** Resident memory now and at its highest, in MiB. */
   memory(): { now: number; high: number }
+  /** The first lines of its log that speak of a fault. */
+  faults(): readonly string[]
   stop(): Promise<void>
 }
+
+const FAULT = /"level":(?:[456]0|"(?:warn|error|fatal)")/
 
 /** Starts a server and waits for the line by which it says where it listens, or for `ready` in its output. */
 export async function startServer(
   command: string[],
   { env, ready, address, core }: { env: Record<string, string>; ready: RegExp; address: string; core: number | 'all' },
-): Promise<Measured & { child: ChildProcess; lines: string[] }> {
+): Promise<Measured & { child: ChildProcess }> {
   const [program = '', ...rest] = core === 'all' ? onAllCores(command) : pinnedTo(core, command)
   const child = spawn(program, rest, {
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const lines: string[] = []
+  const faults: string[] = []
   const up = Promise.withResolvers<void>()
   const hear = (line: string) => {
     // Of a server under load one line per request would come; only the first ones are of interest.
     if (lines.length < 200) lines.push(line)
+    if (FAULT.test(line) && faults.length < 20) faults.push(line)
     if (ready.test(line)) up.resolve()
   }
   createInterface({ input: child.stdout }).on('line', hear)
@@ -78,7 +84,7 @@ export async function startServer(
     address,
     pid,
     child,
-    lines,
+    faults: () => faults,
     cpuMicros: () => cpuMicros(`/proc/${pid}/stat`),
     mainThreadMicros: () => cpuMicros(`/proc/${pid}/task/${pid}/stat`),
     memory: () => memoryOf(pid),

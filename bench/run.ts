@@ -20,6 +20,7 @@ import { migrateUp } from '../src/storage/migrator.ts'
 import { openPostgres } from '../src/storage/postgres.ts'
 import { makeRunDirectory, startOwnRedis, startServices } from '../test/services.ts'
 import { createDatabase } from '../test/support/database.ts'
+import { measureAccess } from './access.ts'
 import { casesOf } from './cases.ts'
 import { type Result, runComparison } from './comparison.ts'
 import { measureGrowth } from './growth.ts'
@@ -27,6 +28,7 @@ import { measureLives } from './lives.ts'
 import { canPin, freePort, has, pinnedTo, pinSelf, unpinSelf } from './process.ts'
 import { measureRevocations } from './revocation-latency.ts'
 import { startTripCounter } from './round-trips.ts'
+import { measureScaleOut } from './scale-out.ts'
 import { seed, versionsOf } from './seed.ts'
 import { print, type Report } from './table.ts'
 import { startTargets } from './targets.ts'
@@ -108,8 +110,17 @@ try {
     measured.growth = await attempt('growth', () =>
       measureGrowth({ env, directory, serverUrl, ...settings, share: Number(values.share) }),
     )
+    failures.push(...(measured.growth?.missing ?? []).map((reason) => `growth: ${reason}`))
   }
-  unpinSelf() // these two place their processes themselves
+  if (wants('access')) {
+    measured.access = await attempt('access', () => measureAccess({ env, serverUrl, ...settings }))
+  }
+  if (wants('scale-out')) {
+    measured.scaleOut = await attempt('scale-out', () => {
+      unpinSelf() // it places its processes itself
+      return measureScaleOut({ env, directory, serverUrl, ...settings })
+    })
+  }
   const report: Report = {
     date: new Date().toISOString(),
     commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
@@ -182,7 +193,7 @@ async function attempt<T>(name: string, work: () => Promise<T>): Promise<T | und
   } catch (error) {
     const said = error instanceof Error ? (error.stack ?? error.message) : String(error)
     console.error(`${name} failed: ${said}`)
-    failures.push(`${name}: ${said.split('\n', 1)[0]}`)
+    failures.push(`${name}: ${(error instanceof Error ? error.message : said).replaceAll('\n', ' ').slice(0, 300)}`)
     return undefined
   }
 }
