@@ -25,6 +25,12 @@ const EXPECTED: readonly [piece: string, output: RegExp][] = [
   ['$API/registration -H', /\{"status":"accepted"\}/],
   ['$API/registration/verify', /"email":"ada@example\.org"/],
   ['$API/me/sessions', /"current":true[\s\S]*"code":"unauthenticated"/],
+  ['$API/roles/$ROLE/permissions', /"key":"orders:edit"[\s\S]*"key":"editor"/],
+  ['$API/auth_token/validation', /Token is valid[\s\S]*Token has been revoked/],
+  ['combined_permissions/validation?', /"valid":true[\s\S]*"editor"[\s\S]*"missing":\["orders:ship","orders:admin"\]/],
+  ['access_token.split', /\[ 'editor', 'user' \]/],
+  ['/access/v1/evaluation', /\{"decision":true\}/],
+  ['localhost:4100/orders', /"asked_by":"worker"[\s\S]*"code":"invalid_token"/],
 ]
 
 describe('README.md', function () {
@@ -57,12 +63,14 @@ describe('README.md', function () {
 
   it('says only what works, block by block', async () => {
     const blocks = bashBlocks(await readFile(join(ROOT, 'README.md'), 'utf8'))
-    const apiPort = String(await freePort())
+    const [apiPort, servicePort] = [String(await freePort()), String(await freePort())]
     const adapted = (block: string) =>
       block
         .replaceAll('localhost:3000', `localhost:${env.USHER_PORT}`)
         .replace('localhost:4000', `localhost:${apiPort}`)
         .replace(/(resource-service\.js \S+) 4000/, `$1 ${apiPort}`)
+        .replaceAll('localhost:4100', `localhost:${servicePort}`)
+        .replace(/(service\.js \S+) 4100/, `$1 ${servicePort}`)
         .replace(/^PASSWORD=.*$/m, `PASSWORD='${passwordIn(server)}'`)
 
     for (const block of blocks.filter((text) => !LEFT_OUT.includes(text))) {
@@ -99,6 +107,7 @@ describe('README.md', function () {
       'SECURITY.md',
       'CHANGELOG.md',
       'docs/operations.md',
+      'docs/permissions.md',
       'docs/tokens.md',
       'docs/ARCHITECTURE.md',
     ]) {
