@@ -127,8 +127,14 @@ export function createVerifier(options: VerifierOptions): Verifier {
     requireRoles: permissions.requireRoles,
 
     async ready() {
-      while (!(await keys.load())) await pause(KEYS_RETRY_MS, undefined, { signal: closing.signal })
-      await stream?.ready()
+      // Whoever waits here may have nothing else open yet, and the pauses of the stream let a process end.
+      const staying = setInterval(() => undefined, KEYS_RETRY_MS)
+      try {
+        while (!(await keys.load())) await pause(KEYS_RETRY_MS, undefined, { signal: closing.signal })
+        await stream?.ready()
+      } finally {
+        clearInterval(staying)
+      }
     },
 
     close() {

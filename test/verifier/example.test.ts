@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { createCodeFlow, tokensOf } from '../support/code-flow.ts'
 import { freePort, startWorld, type World } from '../support/world.ts'
-import { until } from './fake-issuer.ts'
+import { startFakeIssuer, until } from './fake-issuer.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const AUDIENCE = 'https://orders.example.org'
@@ -57,5 +57,34 @@ describe('examples/verify-locally', function () {
     const exit = once(service, 'exit')
     service.kill('SIGTERM')
     expect((await exit)[0]).to.equal(0)
+  })
+})
+
+describe('a service that waits for its verifier', function () {
+  this.timeout(20_000)
+
+  it('lives on while the stream is refused, with nothing else open', async () => {
+    const fake = await startFakeIssuer()
+    let refusals = 0
+    fake.state.intercept = (path, response) => {
+      if (!path.startsWith('/api/v1/events') || refusals >= 3) return false
+      refusals += 1
+      response.writeHead(503, { Connection: 'close' }).end()
+      return true
+    }
+    const entry = 'examples/verify-locally/service.js'
+    const service = spawn(process.execPath, ['bin/runtime.js', entry, fake.issuer, '0'], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH ?? '', CLIENT_SECRET: 'a secret' },
+    })
+    try {
+      const lines = createInterface({ input: service.stdout })
+      const [line] = await Promise.race([once(lines, 'line'), once(service, 'exit')])
+      expect(line).to.match(/^The API answers at /)
+      expect(refusals).to.equal(3)
+    } finally {
+      service.kill('SIGKILL')
+      await fake.stop()
+    }
   })
 })
