@@ -17,8 +17,11 @@ export interface Exchange {
   readonly query: string
   /** Whose request it is, behind the trusted proxies. */
   address(): string
-  /** Sends the answer, with the headers that every answer carries. `headers` alternates names and values. */
-  answer(status: number, headers: readonly string[], body: string): void
+  /**
+   * Sends the answer, with the headers that every answer carries. `headers` alternates names and values. What everybody
+   * reads all the time is logged at `debug` only.
+   */
+  answer(status: number, headers: readonly string[], body: string, level?: 'info' | 'debug'): void
 }
 
 /** False: nothing was sent, and the chain is to answer. */
@@ -70,15 +73,16 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       path,
       query,
       address: () => addressOf(request, trustedProxies),
-      answer(status, headers, body) {
+      answer(status, headers, body, level = 'info') {
         // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
         const length = status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]
         response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, ...length])
         // Plain ASCII leaves in one piece with the headers, without being encoded.
         response.end(body, ASCII.test(body) ? 'latin1' : 'utf8')
+        if (!logger.isLevelEnabled(level)) return
         const { method } = request
         const ip = shortAddress(addressOf(request, trustedProxies))
-        logger.info({ req_id: id, method, path, status, ms: clock.now() - startedAt, ip }, 'request')
+        logger[level]({ req_id: id, method, path, status, ms: clock.now() - startedAt, ip }, 'request')
       },
     }
   }

@@ -54,7 +54,7 @@ export function createPublishedDocuments(deps: PublishedDocumentsDeps): (path: s
     let ready: Document | undefined
     const send = (exchange: Exchange, { body, etag, headers }: Document): boolean => {
       const isKnown = exchange.request.headers['if-none-match'] === etag
-      exchange.answer(isKnown ? 304 : 200, headers, isKnown ? '' : body)
+      exchange.answer(isKnown ? 304 : 200, headers, isKnown ? '' : body, 'debug')
       return true
     }
     return (exchange) => {

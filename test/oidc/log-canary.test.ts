@@ -3,6 +3,7 @@
  * the server writes everything it can. None of them may be in what it wrote.
  */
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createSigner, presenting } from '../support/authenticating.ts'
 import { ANNA, type CodeFlow, createAnna, createCodeFlow, tokensOf } from '../support/code-flow.ts'
@@ -189,6 +190,8 @@ describe('A113: the log', function () {
   it('would not keep a secret that is logged on purpose from this search', async () => {
     // A path is logged as it is: whoever puts a secret of no known form there publishes it.
     await send(address(), world.issuer, `/${canary('in a path')}`)
+    // Lines gather for a moment before they are written.
+    for (let waits = 0; waits < 100 && found().length === 0; waits += 1) await sleep(20)
     expect(found()).to.have.length(1)
   })
 })
