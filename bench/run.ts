@@ -123,7 +123,7 @@ try {
   }
   const report: Report = {
     date: new Date().toISOString(),
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim(),
+    commit: commitOf(root),
     versions: { ...versionsOf(), PostgreSQL: short(services[0]?.version), Redis: short(redis.version) },
     machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, pinned: canPin },
     ...settings,
@@ -212,6 +212,19 @@ async function migrate(url: string): Promise<void> {
   const open = await openPostgres(url)
   await migrateUp(open)
   await open.close()
+}
+
+/** What was measured; sources that were unpacked have no history. */
+function commitOf(directory: string): string {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: directory,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
+  } catch {
+    return 'an unknown commit'
+  }
 }
 
 /** The name of a version without what it was compiled with. */
