@@ -23,7 +23,7 @@ import { startUsher } from './targets.ts'
 import { load, type Request, scriptOf } from './wrk.ts'
 
 const TOKENS = 5_000
-const WARM_SECONDS = 2
+const WARM_SECONDS = 4
 /** As many for each process: twice the processes are there for twice the load. */
 const CONNECTIONS = 32
 /** Two processes, nginx, the load, and one for the stores. */
@@ -144,13 +144,15 @@ async function compare(
   { rounds, seconds }: Pick<ScaleOutDeps, 'rounds' | 'seconds'>,
 ): Promise<Omit<ScaleOutRow, 'name'>> {
   const cpu = () => servers.reduce((sum, server) => sum + server.cpuMicros(), 0)
-  async function run(front: Front, duration = seconds): Promise<Run> {
+  async function run(front: Front): Promise<Run> {
     const before = cpu()
     const connections = front === one ? CONNECTIONS : 2 * CONNECTIONS
-    const { requests, rps, failures } = await load(front.address, script, duration, connections)
+    const { requests, rps, failures } = await load(front.address, script, seconds, connections)
     return { rps, cpuMicros: (cpu() - before) / requests, failures }
   }
-  for (const proxy of [one, two, two]) await run(proxy, WARM_SECONDS)
+  // Each for itself and for as long: a process that has been asked less is compiled less.
+  for (const { address } of servers) await load(address, script, WARM_SECONDS)
+  await run(two)
   const pairs: { one: Run; two: Run }[] = []
   for (let round = 0; round < rounds; round += 1) {
     // Turned round every time, so that whoever comes second gains nothing from it.
