@@ -46,7 +46,6 @@ export interface DispatcherDeps {
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
-const ASCII = /^[\x20-\x7e\n]*$/
 /** The same rule as in request-id.ts. */
 const WELL_FORMED_ID = /^[\w-]{8,64}$/
 
@@ -75,10 +74,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       address: () => addressOf(request, trustedProxies),
       answer(status, headers, body, level = 'info') {
         // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
-        const length = status === 304 ? [] : ['Content-Length', String(Buffer.byteLength(body))]
+        const bytes = Buffer.byteLength(body)
+        const length = status === 304 ? [] : ['Content-Length', String(bytes)]
         response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, ...length])
         // Plain ASCII leaves in one piece with the headers, without being encoded.
-        response.end(body, ASCII.test(body) ? 'latin1' : 'utf8')
+        response.end(body, bytes === body.length ? 'latin1' : 'utf8')
         if (!logger.isLevelEnabled(level)) return
         const { method } = request
         const ip = shortAddress(addressOf(request, trustedProxies))

@@ -3,6 +3,9 @@ import { keyOf, kills, namesOf, type Origin, type Revoked } from './revocation-e
 
 const BUCKET_MS = 10_000
 
+/** Under which names something of this origin is looked for. */
+export const keysOf = (origin: Origin): string[] => namesOf(origin).map(keyOf)
+
 export type RevocationSet = ReturnType<typeof createRevocationSet>
 
 export function createRevocationSet() {
@@ -34,12 +37,14 @@ export function createRevocationSet() {
       return true
     },
 
-    /** Whether something of this origin is dead. */
-    denies: (origin: Origin): boolean =>
-      namesOf(origin).some((name) => {
-        const revoked = inForce.get(keyOf(name))
-        return revoked !== undefined && kills(revoked, origin)
-      }),
+    /** Whether something of this origin is dead; `keys` for who asks again and again about the same one. */
+    denies(origin: Origin, keys: readonly string[] = keysOf(origin)): boolean {
+      for (const key of keys) {
+        const revoked = inForce.get(key)
+        if (revoked !== undefined && kills(revoked, origin)) return true
+      }
+      return false
+    },
 
     /** Drops what no access token outlives. Costs as much as there is to drop. */
     forget(nowMs: number): void {

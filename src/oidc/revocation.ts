@@ -20,6 +20,7 @@ import { accountFloorKey, deniedSessionKey, grantKeys } from './ephemeral-keys.t
 import { encodeRevoked, kills, markKeyOf, markOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import type { RevocationFloorStore, Wish } from './revocation-floor-store.ts'
+import { keysOf } from './revocation-set.ts'
 import type { Lineage } from './sign-in-lineage.ts'
 import type { AccessTokenClaims } from './token-formats.ts'
 
@@ -93,6 +94,24 @@ export function isBelow(floor: string | undefined, sinceMs: number, ids: readonl
 /** In the place of the session that a floor spares. No session id has this form. */
 const NOBODY = '-'
 
+interface Trace {
+  origin: Origin
+  keys: readonly string[]
+}
+
+/** A token whose signature is remembered is asked about many times. */
+const traces = new WeakMap<AccessTokenClaims, Trace>()
+
+function traceOf(claims: AccessTokenClaims): Trace {
+  const known = traces.get(claims)
+  if (known) return known
+  const { gid: grantId, suid: sessionUid, sub: subject, client_id: clientId, ims: issuedAtMs } = claims
+  const origin = { ...originOf({ grantId, sessionUid, subject, clientId, issuedAtMs }), tokenId: claims.jti }
+  const trace = { origin, keys: keysOf(origin) }
+  traces.set(claims, trace)
+  return trace
+}
+
 export type Revocation = ReturnType<typeof createRevocation>
 
 export function createRevocation(deps: RevocationDeps) {
@@ -147,9 +166,9 @@ export function createRevocation(deps: RevocationDeps) {
     revoke(floorOf(kind, id, except))
 
   /** Whether something of this origin has been revoked. No round trip while memory is complete, else one. */
-  async function isRevoked(origin: Origin): Promise<boolean> {
+  async function isRevoked(origin: Origin, keys: readonly string[] = keysOf(origin)): Promise<boolean> {
     feed.start()
-    if (feed.set.denies(origin)) return true
+    if (feed.set.denies(origin, keys)) return true
     if (feed.isFresh()) return false
     const names = namesOf(origin)
     const [seal, ...marks] = await ephemeral.get([SEAL_KEY, ...names.map(markKeyOf)])
@@ -175,17 +194,10 @@ export function createRevocation(deps: RevocationDeps) {
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
 
     /** Whether a genuine access token has been revoked. No round trip while memory is complete, else one. */
-    denies: (claims: AccessTokenClaims): Promise<boolean> =>
-      isRevoked({
-        ...originOf({
-          grantId: claims.gid,
-          sessionUid: claims.suid,
-          subject: claims.sub,
-          clientId: claims.client_id,
-          issuedAtMs: claims.ims,
-        }),
-        tokenId: claims.jti,
-      }),
+    denies(claims: AccessTokenClaims): Promise<boolean> {
+      const { origin, keys } = traceOf(claims)
+      return isRevoked(origin, keys)
+    },
 
     /**
      * What this process knows to be dead; another may know more. `sessionUid` is a session that may be spared by a floor,
