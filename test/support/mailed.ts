@@ -6,13 +6,13 @@ import type { World } from './world.ts'
 const PATIENCE = 200
 
 /** All mail to an address, newest first. */
-export async function mailTo(world: World, address: string): Promise<StoredMail[]> {
+export async function mailTo(world: Pick<World, 'core'>, address: string): Promise<StoredMail[]> {
   const mails = (await world.core.mailbox?.list(1_000)) ?? []
   return mails.filter(({ to }) => to.toLowerCase().includes(address.toLowerCase()))
 }
 
 /** The newest mail to an address, once there are at least `count` of them. */
-export async function mailed(world: World, address: string, count = 1): Promise<StoredMail> {
+export async function mailed(world: Pick<World, 'core'>, address: string, count = 1): Promise<StoredMail> {
   for (let look = 0; look < PATIENCE; look += 1) {
     const mails = await mailTo(world, address)
     const [newest] = mails
