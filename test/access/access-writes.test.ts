@@ -377,6 +377,42 @@ describe('writes of access', function () {
     })
   })
 
+  describe('whoever was let in', () => {
+    const describing = (by: Actor, description: string) => access.roles.change(by, idOf(role, 'empty'), { description })
+
+    it('by a permission is refused when it was taken before the write', async () => {
+      const by = { ...admin, admittedBy: { permissions: ['permissions_admin', 'teams_admin'] } }
+      await describing(by, 'before')
+      await access.assignments.unassign(OPERATOR, admin.id ?? '', idOf(role, 'admin'))
+      expect(await refusal(describing(by, 'after'))).to.include({ code: 'forbidden', status: 403 })
+      expect((await access.roles.find(idOf(role, 'empty'))).description).to.equal('before')
+    })
+
+    it('by a permission is refused when the account was disabled before the write', async () => {
+      const by = { ...admin, admittedBy: { permissions: ['permissions_admin'] } }
+      await stores.db
+        .updateTable('accounts')
+        .set({ status: 'disabled' })
+        .where('id', '=', admin.id ?? '')
+        .execute()
+      expect(await refusal(describing(by, 'after'))).to.include({ code: 'forbidden', status: 403 })
+    })
+
+    it('as the manager of a team is refused when it manages another one, or this one no more', async () => {
+      const [mine, other] = [uuidv7(), uuidv7()]
+      await stores.db
+        .insertInto('teams')
+        .values([mine, other].map((id) => ({ id, key: id, description: '', parent_id: null })))
+        .execute()
+      const seat = { team_id: mine, account_id: admin.id ?? '', is_manager: true }
+      await stores.db.insertInto('team_members').values(seat).execute()
+      await describing({ ...admin, admittedBy: { teamId: mine } }, 'before')
+      expect((await refusal(describing({ ...admin, admittedBy: { teamId: other } }, 'x'))).code).to.equal('forbidden')
+      await stores.db.updateTable('team_members').set({ is_manager: false }).execute()
+      expect((await refusal(describing({ ...admin, admittedBy: { teamId: mine } }, 'x'))).code).to.equal('forbidden')
+    })
+  })
+
   describe('a declarative file', () => {
     it('makes resources, and roles that include others', async () => {
       expect(await access.ensureResource({ key: 'movies', audience: 'https://movies.example' })).to.equal('created')

@@ -155,4 +155,88 @@ describe('usher apply', function () {
     expect(await faultsOf('clients: [\n')).to.have.lengthOf(1)
     expect((await usher('apply', 'nowhere.yaml')).err).to.equal('usher: nowhere.yaml cannot be read\n')
   })
+
+  describe('teams and visibility groups', () => {
+    const tree = {
+      accounts: [{ email: 'tess@example.org' }, { email: 'tom@example.org' }],
+      roles: [
+        { key: 'above', includes: ['below'] },
+        { key: 'below', permissions: ['audit_read'] },
+      ],
+      teams: [
+        { key: 'crew', parent: 'ship', members: ['tess@example.org'] },
+        { key: 'ship', roles: ['above'] },
+      ],
+      visibility_groups: [
+        { key: 'cabin', parent: 'deck', members: ['tess@example.org'] },
+        { key: 'deck', members: ['tom@example.org'] },
+      ],
+    }
+    const applied = async (content: object) => {
+      write('tree.json', content)
+      const planned = await usher('apply', 'tree.json', '--dry-run')
+      const { code, out, err } = await usher('apply', 'tree.json')
+      expect({ code, err }).to.deep.equal({ code: 0, err: '' })
+      expect(linesOf(planned.out), 'as planned').to.deep.equal(linesOf(out))
+      return linesOf(out).filter((line) => !line.startsWith('unchanged'))
+    }
+
+    it('stand in any order, and give what they say', async () => {
+      expect(await applied(tree)).to.have.lengthOf(8)
+      expect(await applied(tree)).to.deep.equal([])
+      expect((await usher('can', 'tess@example.org', 'audit_read')).out).to.equal('yes\n')
+      expect((await usher('can', 'tom@example.org', 'audit_read')).out).to.equal('no\n')
+    })
+
+    it('turn round in one file: roles that include, teams and groups that lie below', async () => {
+      const turned = {
+        roles: [
+          { key: 'above', includes: [] },
+          { key: 'below', includes: ['above'] },
+        ],
+        teams: [
+          { key: 'crew', parent: null },
+          { key: 'ship', parent: 'crew' },
+        ],
+        visibility_groups: [
+          { key: 'cabin', parent: 'root' },
+          { key: 'deck', parent: 'cabin' },
+        ],
+      }
+      expect(await applied(turned)).to.have.members([
+        ...['changed role above', 'changed role below', 'changed team crew', 'changed team ship'],
+        ...['changed visibility group cabin', 'changed visibility group deck'],
+      ])
+      expect(await applied(turned)).to.deep.equal([])
+    })
+
+    it('have exactly the members and managers of the file', async () => {
+      const members = [{ email: 'TOM@example.org', manager: true }]
+      expect(await applied({ teams: [{ key: 'crew', members }] })).to.deep.equal(['changed team crew'])
+      const { out } = await usher('team', 'show', 'crew')
+      expect(out.match(/^member: .*/gm)).to.deep.equal(['member: tom@example.org (manager)'])
+    })
+
+    it('are refused with a cycle, a place that is not there, or somebody unknown, and nothing is written', async () => {
+      for (const [content, fault] of [
+        [
+          {
+            teams: [
+              { key: 'x', parent: 'y' },
+              { key: 'y', parent: 'x' },
+            ],
+          },
+          /^teams\[\d\]\.parent: .*x lies below/,
+        ],
+        [{ roles: [{ key: 'x', includes: ['x'] }] }, /^roles\[0\]\.includes\[0\]: closes a cycle: x includes x/],
+        [{ visibility_groups: [{ key: 'new' }, { key: 'x', parent: 'nowhere' }] }, /^visibility_groups\[1\]\.parent: /],
+        [{ teams: [{ key: 'new', members: ['nobody@example.org'] }] }, /^teams\[0\]\.members\[0\]: .*nobody@/],
+        [{ teams: [{ key: 'new' }, { key: 'x', roles: ['nope'] }] }, /^teams\[1\]\.roles: .*nope/],
+        [{ accounts: [{ email: 'new@example.org', roles: ['non_registered'] }] }, /^accounts\[0\]\.roles: /],
+      ] as const)
+        expect((await faultsOf(content))[0]).to.match(fault)
+      expect((await usher('team', 'show', 'new')).code).to.equal(1)
+      expect((await usher('account', 'show', 'new@example.org')).code).to.equal(1)
+    })
+  })
 })
