@@ -24,8 +24,9 @@ export interface TeamRolesDeps {
 
 export function createTeamRoles({ db, changes, store, roles }: TeamRolesDeps) {
   async function give(change: Change, team: Team, role: TeamRole): Promise<boolean> {
+    await requireContents(change, role)
     if (!(await store.addRole(change.executor, team.id, role.id))) return false
-    await changed(change, team, role)
+    await changed(change, team)
     await change.record({
       action: 'team.role_added',
       target: { kind: 'team', id: team.id },
@@ -35,8 +36,9 @@ export function createTeamRoles({ db, changes, store, roles }: TeamRolesDeps) {
   }
 
   async function take(change: Change, team: Team, role: TeamRole): Promise<void> {
+    await requireContents(change, role)
     await store.removeRole(change.executor, team.id, role.id)
-    await changed(change, team, role)
+    await changed(change, team)
     await change.record({
       action: 'team.role_removed',
       target: { kind: 'team', id: team.id },
@@ -44,9 +46,12 @@ export function createTeamRoles({ db, changes, store, roles }: TeamRolesDeps) {
     })
   }
 
-  /** What members of the team and of those below it gain or lose, the actor must hold. */
-  async function changed(change: Change, team: Team, role: TeamRole): Promise<void> {
-    await change.requireHolds(await roles.permissionKeysOfRole(change.executor, role.id))
+  /** What members gain or lose, the actor must hold: before they gain it, because the actor may be one of them. */
+  const requireContents = async (change: Change, role: TeamRole): Promise<void> =>
+    change.requireHolds(await roles.permissionKeysOfRole(change.executor, role.id))
+
+  /** The members of the team and of those below it hold more or less. */
+  async function changed(change: Change, team: Team): Promise<void> {
     for (const id of await store.tree.branchOf(change.executor, team.id)) change.touch('team', id)
   }
 
