@@ -31,7 +31,8 @@ export interface Shape {
 export const startShape = (shape: RedisShape, directory: string): Promise<Shape> =>
   shape === 'cluster' ? startCluster(directory) : startSentinels(directory)
 
-const DURABLE = ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction']
+/** Processes are killed here, not machines: what has been written needs no disk to outlive them, and no waiting for one. */
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'no', '--maxmemory-policy', 'noeviction']
 
 /** Three primaries without replicas: what one of them had is away with it. `flags` are those of redis-server. */
 export async function startCluster(directory: string, flags: readonly string[] = []): Promise<Shape> {
