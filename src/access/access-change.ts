@@ -43,7 +43,12 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
     const version = await store.advance(executor)
     const touches = new Map<string, Touch>()
     const held = holdingOf(executor, actor)
-    const missing = ceilingOf(actor, held)
+    const isUnbounded = boundlessOf(actor, held)
+    const missing = async (permissions: Iterable<string>): Promise<string[]> => {
+      if (await isUnbounded()) return []
+      const own = await held()
+      return [...permissions].filter((key) => !own.has(key))
+    }
     await refuseLate(executor, actor, held)
     const requireHolds = async (permissions: Iterable<string>): Promise<void> => {
       const lacking = await missing(permissions)
@@ -56,7 +61,9 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
       record: (event) => audit(executor, actor, event),
       holds: async (permissions) => (await missing(permissions)).length === 0,
       requireHolds,
-      requireOver: async (accountId) => requireHolds(await store.permissionKeysOf(executor, accountId)),
+      async requireOver(accountId) {
+        if (!(await isUnbounded())) await requireHolds(await store.permissionKeysOf(executor, accountId))
+      },
     })
     await store.note(executor, version, [...touches.values()])
     if (touches.size > 0) afterCommit(announce)
@@ -73,13 +80,10 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
     }
   }
 
-  /** What of these permissions the actor does not hold. */
-  function ceilingOf(actor: Actor, held: Holding): (permissions: Iterable<string>) => Promise<string[]> {
-    if (actor.kind === 'operator' || actor.kind === 'system') return async () => []
-    return async (permissions) => {
-      const own = await held()
-      return own.has(ALL_ALL) ? [] : [...permissions].filter((key) => !own.has(key))
-    }
+  /** Whether nothing is beyond the actor, whatever it is. */
+  function boundlessOf({ kind }: Actor, held: Holding): () => Promise<boolean> {
+    if (kind === 'operator' || kind === 'system') return async () => true
+    return async () => (await held()).has(ALL_ALL)
   }
 
   /** Whoever was let in may have lost the right by a write that came first. */

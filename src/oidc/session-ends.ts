@@ -57,7 +57,8 @@ export function createSessionEnds({ ephemeral, revocation }: { ephemeral: Epheme
       const rows = keys.map((own) => found.splice(0, own.length))
       // A browser session is found by its uid, which outlives it.
       const pointers = rows.map(([pointer], place) => (isBrowser(sessions[place]) ? pointer : undefined))
-      const records = await ephemeral.get(pointers.map((pointer) => pointer ?? NOWHERE))
+      const hasPointers = pointers.some((pointer) => pointer !== undefined)
+      const records = hasPointers ? await ephemeral.get(pointers.map((pointer) => pointer ?? NOWHERE)) : []
       return sessions.map((session, place) => {
         const [record, mark, clientFloor] = rows[place] ?? []
         const isThere = isBrowser(session) ? records[place] !== undefined : record !== undefined

@@ -120,6 +120,7 @@ export const PROTOCOL_ROWS: Rows = {
       const page = await signInPage(browser)
       return () => browser.submit(page, { fill: anna, press: 'login-submit' })
     },
+    [1, 2],
   ],
   'GET /oauth2/logout': [
     4,
@@ -137,5 +138,6 @@ export const PROTOCOL_ROWS: Rows = {
       await agent.open(`${world.issuer}/account/sessions`)
       return () => agent.open(`${world.issuer}/account/sessions`)
     },
+    [1, 1],
   ],
 }

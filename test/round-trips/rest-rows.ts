@@ -95,11 +95,12 @@ const byNobody = (about: (cast: Cast) => object | Promise<object>): Prepare =>
 const newcomer = ({ unique }: Cast) => ({ email: `${unique()}@example.org`, password: PASSWORD })
 
 export const REST_ROWS: Rows = {
-  'POST /api/v1/session': [10, 3, byNobody(({ self }) => ({ login: self.email, password: PASSWORD }))],
+  'POST /api/v1/session': [10, 3, byNobody(({ self }) => ({ login: self.email, password: PASSWORD })), [1, 2]],
   'POST /api/v1/session/refresh': [
     5,
     1,
     byNobody(async ({ person }) => ({ refresh_token: (await person()).refreshToken })),
+    [1, 0],
   ],
   'DELETE /api/v1/session': [4, 1, byOne()],
   'POST /api/v1/registration': [4, 1, byNobody(newcomer)],
@@ -122,6 +123,7 @@ export const REST_ROWS: Rows = {
       await ask('POST', '/api/v1/password-reset', { json: { email }, bearer: '' })
       return { email, code: await codeFor(email), new_password: NEW_PASSWORD }
     }),
+    [1, 4],
   ],
 
   'GET /api/v1/auth_token/validation': [0, 0, bySelf()],
@@ -166,16 +168,17 @@ export const REST_ROWS: Rows = {
     }),
   ],
   'GET /api/v1/me/sign-ins': [0, 1, bySelf()],
-  'GET /api/v1/me/export': [3, 3, bySelf()],
+  'GET /api/v1/me/export': [2, 3, bySelf()],
   'DELETE /api/v1/me': [1, 9, byOne(() => ({ json: { password: PASSWORD } }))],
   'GET /api/v1/me/sessions': [
-    3,
+    2,
     0,
     byOne(async ({ email }, { signIn }) => {
       await signIn(email)
       await signIn(email)
       return {}
     }),
+    [1, 0],
   ],
   'DELETE /api/v1/me/sessions/{id}': [
     4,
@@ -187,25 +190,25 @@ export const REST_ROWS: Rows = {
   'GET /api/v1/accounts': [0, 1],
   'POST /api/v1/accounts': [0, 6, asking(({ unique }) => ({ json: { email: `${unique()}@example.org` } }))],
   'GET /api/v1/accounts/{id}': [0, 1, on('accounts')],
-  'PATCH /api/v1/accounts/{id}': [0, 9, on('accounts', { first_name: 'Other' })],
-  'DELETE /api/v1/accounts/{id}': [1, 12, on('accounts')],
-  'POST /api/v1/accounts/{id}/password-reset': [0, 8, onOne()],
-  'GET /api/v1/accounts/{id}/sessions': [3, 1, onOne()],
-  'DELETE /api/v1/accounts/{id}/sessions': [1, 8, onOne()],
+  'PATCH /api/v1/accounts/{id}': [0, 8, on('accounts', { first_name: 'Other' })],
+  'DELETE /api/v1/accounts/{id}': [1, 11, on('accounts')],
+  'POST /api/v1/accounts/{id}/password-reset': [0, 7, onOne()],
+  'GET /api/v1/accounts/{id}/sessions': [2, 1, onOne()],
+  'DELETE /api/v1/accounts/{id}/sessions': [1, 7, onOne()],
   'DELETE /api/v1/accounts/{id}/sessions/{session_id}': [
-    7,
-    7,
+    6,
+    6,
     asking(async (cast) => {
       const person = await cast.person()
       return { at: [person.id, ...(await sessionIdsOf(cast, person))] }
     }),
   ],
   'GET /api/v1/accounts/{id}/roles': [0, 2, listing(ACCOUNT_ROLES)],
-  'POST /api/v1/accounts/{id}/roles': [0, 11, linking(ACCOUNT_ROLES)],
-  'DELETE /api/v1/accounts/{id}/roles/{role_id}': [0, 11, cutting(ACCOUNT_ROLES)],
+  'POST /api/v1/accounts/{id}/roles': [0, 10, linking(ACCOUNT_ROLES)],
+  'DELETE /api/v1/accounts/{id}/roles/{role_id}': [0, 10, cutting(ACCOUNT_ROLES)],
   'GET /api/v1/accounts/{id}/permissions': [0, 2, listing(ACCOUNT_PERMISSIONS)],
-  'POST /api/v1/accounts/{id}/permissions': [0, 10, linking(ACCOUNT_PERMISSIONS)],
-  'DELETE /api/v1/accounts/{id}/permissions/{permission_id}': [0, 10, cutting(ACCOUNT_PERMISSIONS)],
+  'POST /api/v1/accounts/{id}/permissions': [0, 9, linking(ACCOUNT_PERMISSIONS)],
+  'DELETE /api/v1/accounts/{id}/permissions/{permission_id}': [0, 9, cutting(ACCOUNT_PERMISSIONS)],
 
   'GET /api/v1/clients': [0, 1],
   'POST /api/v1/clients': [0, 6, saying({ type: 'machine' })],
