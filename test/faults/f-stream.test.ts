@@ -64,9 +64,13 @@ for (const [store, env] of [
 
     async function listen(address: string, lastEventId?: string): Promise<StreamListener> {
       const place = lastEventId === undefined ? {} : { lastEventId }
-      const listener = await listenTo({ address, issuer: world.issuer, bearer, ...place })
-      open.push(listener)
-      return listener
+      // One that has just been started may have to be asked again.
+      for (let tries = 0; ; tries += 1) {
+        const listener = await listenTo({ address, issuer: world.issuer, bearer, ...place })
+        open.push(listener)
+        if (listener.status === 200 || tries === 20) return listener
+        await sleep(100)
+      }
     }
 
     it('lets nobody in who comes a second later or more', async () => {

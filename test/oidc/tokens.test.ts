@@ -63,7 +63,7 @@ describe('tokens', () => {
 
   describe('an access token (RFC 9068)', () => {
     const OF_EVERYBODY = ['aud', 'client_id', 'exp', 'iat', 'ims', 'iss', 'jti', 'scope', 'sub']
-    const OF_PEOPLE = [...OF_EVERYBODY, 'auth_time', 'gid', 'roles'].sort()
+    const OF_PEOPLE = [...OF_EVERYBODY, 'auth_time', 'gid', 'pv', 'roles'].sort()
 
     /** Every grant that acts for a person. */
     const forAnna = (): [

@@ -292,6 +292,7 @@ describe('the revocation stream of a verifier', function () {
     server.tell('revoked', { kind: 'token', id: 'dead', expires_at: inSeconds(360) })
     await until(async () => (await codeOf(verifier.verify(token))) === 'revoked')
     offsetMs = 7_200_000
+    server.state.onLine = () => {} // no new picture
     // It has to make room for this one, and may not do so by what its own clock says.
     server.tell('revoked', { kind: 'token', id: 'another', expires_at: inSeconds(360) })
     await until(() => server.visitsTo(STREAM).length > 1)
