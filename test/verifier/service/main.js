@@ -37,14 +37,14 @@ const servers = [
 for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening')
 await fast.listen({ port: 0, host: '127.0.0.1' })
 
+// Also while it waits for a server that never comes.
+const ended = once(process.stdin.resume(), 'end').then(() => verifier.close())
 await verifier.ready()
 const [koaPort, expressPort, httpPort] = servers.map((server) => server.address().port)
 const ports = { koa: koaPort, express: expressPort, http: httpPort, fastify: fast.server.address().port }
 console.log(JSON.stringify({ ports, node: process.versions.node, TokenError: TokenError.name }))
 
-process.stdin.resume()
-await once(process.stdin, 'end')
-verifier.close()
+await ended
 for (const server of servers) {
   server.closeAllConnections()
   server.close()
