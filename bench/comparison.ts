@@ -58,6 +58,8 @@ const WARM_SECONDS = 3
 const CALM = 0.15
 const ENOUGH_ROUNDS = 5
 const CHECKED_ANSWERS = 50
+/** In the tables; rounds go there and back. */
+const ORDER = ['raw', 'koa', 'stock', 'usher']
 
 interface Run {
   name: string
@@ -220,7 +222,7 @@ function resultOf(
   { kept, leftOut, isVoid }: Rounds,
   { trips, signMicros }: Measures,
 ): Result {
-  const servers = Object.keys(kept[0] ?? {})
+  const servers = ORDER.filter((server) => kept[0]?.[server] !== undefined)
   const figures = Object.fromEntries(
     servers.map((server) => [server, medians(kept.flatMap((round) => round[server] ?? []))]),
   )

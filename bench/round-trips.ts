@@ -31,7 +31,7 @@ export interface TripCounter {
 }
 
 const REQUESTS = 300
-const IDLE_MS = 1_000
+const IDLE_MS = 3_000
 
 /** A server as it is measured, behind proxies that count. */
 export async function startTripCounter(env: Record<string, string>): Promise<TripCounter> {
