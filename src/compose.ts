@@ -641,6 +641,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     clock,
     authenticate: createPlainClient({ findClient: core.clients.find, matchesSecret: core.clients.compareSecret }),
     inspection,
+    isHashingFull: () => core.hashes.isFull(),
     sign: signer.accessToken,
     refresh: createFastRefresh({
       ...config,

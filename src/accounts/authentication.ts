@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Account } from './account.ts'
 import type { Accounts } from './accounts.ts'
-import type { HashPool } from './hash-pool.ts'
+import { type HashPool, hashingUnavailable } from './hash-pool.ts'
 import type { KnownDevices } from './known-device.ts'
 import { unmatchableHash } from './password-hash.ts'
 import { isOverlong } from './password-policy.ts'
@@ -14,7 +14,7 @@ import type { NewSignIn, SignInOutcome } from './sign-in.ts'
 
 export interface AuthenticationDeps {
   accounts: Pick<Accounts, 'findByLogin' | 'replaceHash'>
-  hashes: Pick<HashPool, 'hash' | 'verify'>
+  hashes: Pick<HashPool, 'hash' | 'verify' | 'isFull'>
   limits: Pick<Limits, 'spend' | 'clear'>
   devices: Pick<KnownDevices, 'isGenuine' | 'deviceOf' | 'tokenFor'>
   /** Keeps the history of the account. Never throws. */
@@ -48,6 +48,8 @@ export function createAuthentication(deps: AuthenticationDeps) {
      * there is none, rate_limited (429) whether or not the account exists, Unavailable (503).
      */
     async authenticate({ login, password, from, clientId, userAgent, device }: Credentials): Promise<Account> {
+      // A storm of sign-ins costs the others least when it is turned away before anything is asked of a store.
+      if (hashes.isFull()) throw hashingUnavailable()
       const known = await knownDevice(login, device)
       // Reserved before hashing: of 200 parallel guesses no more than the budget are evaluated.
       await limits.spend('sign-in', { address: from, client: clientId, ...(known ? {} : { identifier: login }) })

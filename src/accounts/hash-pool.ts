@@ -13,6 +13,8 @@ export interface HashPool {
   hash(password: string): Promise<string>
   /** Whether the password belongs to the hash. Throws like hash. */
   verify(hash: string, password: string): Promise<Verification>
+  /** Whether the next job would be refused: who asks before any other work refuses at the least cost. */
+  isFull(): boolean
   /** Ends the workers; waiting jobs are answered with Unavailable. */
   close(): Promise<void>
 }
@@ -34,6 +36,9 @@ interface Task {
 
 const DEPENDENCY = 'password hashing'
 
+/** What a caller is told while the queue is full, and when a worker has died. */
+export const hashingUnavailable = (cause?: unknown): Unavailable => new Unavailable(DEPENDENCY, cause)
+
 export function createHashPool(options: HashPoolOptions = {}): HashPool {
   const size = Math.max(1, options.workers ?? availableParallelism())
   const mayWait = size * (options.queuePerWorker ?? 40)
@@ -45,12 +50,13 @@ export function createHashPool(options: HashPoolOptions = {}): HashPool {
 
   const submit = (job: HashJob) =>
     new Promise<string | Verification>((resolve, reject) => {
-      if (closed || (freeWorkers() === 0 && waiting.length >= mayWait)) return reject(new Unavailable(DEPENDENCY))
+      if (closed || isFull()) return reject(hashingUnavailable())
       waiting.push({ job, resolve, reject })
       dispatch()
     })
 
   const freeWorkers = () => size - busy.size
+  const isFull = () => freeWorkers() === 0 && waiting.length >= mayWait
 
   function dispatch(): void {
     while (waiting.length > 0 && busy.size < size) {
@@ -81,7 +87,7 @@ export function createHashPool(options: HashPoolOptions = {}): HashPool {
     worker.unref()
     idle.push(worker)
     if (answer.ok) task?.resolve(answer.result)
-    else task?.reject(new Unavailable(DEPENDENCY, new Error(answer.message)))
+    else task?.reject(hashingUnavailable(new Error(answer.message)))
     dispatch()
   }
 
@@ -89,7 +95,7 @@ export function createHashPool(options: HashPoolOptions = {}): HashPool {
   function fail(worker: Worker, cause?: unknown): void {
     const place = idle.indexOf(worker)
     if (place >= 0) idle.splice(place, 1)
-    release(worker)?.reject(new Unavailable(DEPENDENCY, cause))
+    release(worker)?.reject(hashingUnavailable(cause))
     if (!closed) dispatch()
   }
 
@@ -102,9 +108,10 @@ export function createHashPool(options: HashPoolOptions = {}): HashPool {
   return {
     hash: async (password) => expectText(await submit({ kind: 'hash', password })),
     verify: async (hash, password) => expectVerification(await submit({ kind: 'verify', hash, password })),
+    isFull,
     async close() {
       closed = true
-      for (const task of waiting.splice(0)) task.reject(new Unavailable(DEPENDENCY))
+      for (const task of waiting.splice(0)) task.reject(hashingUnavailable())
       await Promise.all([...idle, ...busy.keys()].map((worker) => worker.terminate()))
     },
   }

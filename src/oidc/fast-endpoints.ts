@@ -2,11 +2,14 @@
  * Introspection, revocation and client credentials of the ordinary kind, answered without the engine and exactly as it
  * would: a differential test holds both to the same answers. What is not ordinary is passed on to the engine untouched.
  */
+import { hashingUnavailable } from '../accounts/hash-pool.ts'
 import type { Client } from '../clients/client.ts'
 import { type Clock, epochSeconds } from '../clock.ts'
 import type { Exchange, FastHandler } from '../http/dispatcher.ts'
 import { readPlainForm } from '../http/plain-form.ts'
 import { opaqueId } from '../ids.ts'
+import { RefusedForNow } from './engine-errors.ts'
+import { PASSWORD_GRANT } from './password-grant.ts'
 import type { AuthenticatePlainly } from './plain-client.ts'
 import { isOidcScope } from './scopes.ts'
 import type { TokenInspection } from './token-inspection.ts'
@@ -24,6 +27,8 @@ export interface FastEndpointsDeps {
   sign(claims: object): string
   /** fast-refresh.ts */
   refresh: FastGrant
+  /** Whether no password can be checked now. */
+  isHashingFull(): boolean
 }
 
 /** What the engine says to callers without an Origin. */
@@ -40,7 +45,7 @@ const EMPTY_HEADERS = ['Content-Type', 'text/plain; charset=utf-8', ...CORS]
 
 const CLIENT_FIELDS = ['client_id', 'client_secret']
 const TOKEN_FIELDS = new Set([...CLIENT_FIELDS, 'token', 'token_type_hint'])
-const GRANT_FIELDS = new Set([...CLIENT_FIELDS, 'grant_type', 'scope', 'refresh_token'])
+const GRANT_FIELDS = new Set([...CLIENT_FIELDS, 'grant_type', 'scope', 'refresh_token', 'username', 'password'])
 /** What the engine takes for a signed token. */
 const SIGNED = /^[\w-]+\.[\w-]+\.[\w-]+$/
 /** RFC 6749 section 3.3: tokens divided by single spaces. */
@@ -52,6 +57,8 @@ export type FastGrant = (exchange: Exchange, client: Client, fields: Fields) => 
 type Work = FastGrant
 
 const isRefresh = (fields: Fields): boolean => fields.get('grant_type') === 'refresh_token'
+const isPassword = (fields: Fields): boolean => fields.get('grant_type') === PASSWORD_GRANT
+const hasAny = (fields: Fields, names: readonly string[]): boolean => names.some((name) => fields.has(name))
 
 export function createFastEndpoints(deps: FastEndpointsDeps) {
   const { inspection, clock } = deps
@@ -93,8 +100,27 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
   }
 
   const grant: Work = (exchange, client, fields) => {
+    if (isPassword(fields)) return refuseWhenFull(exchange, client, fields)
+    if (hasAny(fields, ['username', 'password'])) return false
     if (isRefresh(fields)) return fields.has('scope') ? false : deps.refresh(exchange, client, fields)
     return clientCredentials(exchange, client, fields)
+  }
+
+  /** A storm of sign-ins must not delay the others: what would be refused in the end is refused before the engine begins. */
+  function refuseWhenFull(exchange: Exchange, { firstParty, grantTypes }: Client, fields: Fields): boolean {
+    const isAsked =
+      firstParty && grantTypes.includes(PASSWORD_GRANT) && fields.get('username') && fields.get('password')
+    if (!isAsked || fields.has('refresh_token') || !deps.isHashingFull()) return false
+    const { error, error_description, retryAfterSeconds } = new RefusedForNow(
+      'temporarily_unavailable',
+      hashingUnavailable(),
+    )
+    exchange.answer(
+      503,
+      ['Retry-After', String(retryAfterSeconds), ...ENGINE_JSON_HEADERS],
+      JSON.stringify({ error, error_description }),
+    )
+    return true
   }
 
   const clientCredentials: Work = (exchange, client, fields) => {
@@ -128,7 +154,7 @@ export function createFastEndpoints(deps: FastEndpointsDeps) {
   return {
     introspection: plainly(TOKEN_FIELDS, introspection),
     revocation: plainly(TOKEN_FIELDS, revocation),
-    token: plainly(GRANT_FIELDS, grant, isRefresh),
+    token: plainly(GRANT_FIELDS, grant, (fields) => isRefresh(fields) || isPassword(fields)),
   }
 }
 

@@ -7,7 +7,14 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { type CodeFlow, createAnna, createCodeFlow, type TokenResponse, tokensOf } from '../support/code-flow.ts'
+import {
+  type CodeFlow,
+  createAnna,
+  createCodeFlow,
+  PASSWORD,
+  type TokenResponse,
+  tokensOf,
+} from '../support/code-flow.ts'
 import { type CountedWorld, startCountedWorld } from '../support/counted-world.ts'
 import { basic, type Reply, send } from '../support/http.ts'
 
@@ -258,6 +265,55 @@ describe('the fast endpoints', function () {
       return bearerRequest(random, base + rest, values)
     }
     expect(await compare(6, generate)).to.be.greaterThan(REQUESTS / 40)
+  })
+
+  describe('while no password can be checked', () => {
+    let before: () => boolean
+
+    beforeEach(() => {
+      before = world.core.hashes.isFull
+      world.core.hashes.isFull = () => true
+    })
+    afterEach(() => {
+      world.core.hashes.isFull = before
+    })
+
+    const form = { grant_type: 'password', username: 'anna', password: PASSWORD, scope: 'openid' }
+    const asking = (headers: Record<string, string>, more: Record<string, string> = {}): Generated => ({
+      method: 'POST',
+      path: '/oauth2/token',
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams({ ...form, ...more }).toString(),
+    })
+
+    it('refuse as the engine does, and ask no store', async () => {
+      const request = asking({ Authorization: basic('app', secret) })
+      const before = world.fastAnswers()
+      const [fast, slow] = await bothWays(request)
+      expect(fast).to.deep.equal(slow)
+      expect(world.fastAnswers() - before).to.equal(1)
+      const { counts } = await world.counting(() => ask(world.servers[0]?.address ?? '', request))
+      expect(counts).to.deep.equal({ redis: 0, sql: 0 })
+      const reply = await ask(world.servers[0]?.address ?? '', request)
+      expect([reply.status, reply.json().error, reply.headers['retry-after']]).to.deep.equal([
+        503,
+        'temporarily_unavailable',
+        '1',
+      ])
+    })
+
+    it('tell a client that may not use the grant that it may not, and a stranger nothing', async () => {
+      for (const request of [
+        asking({ Authorization: basic('other', otherSecret) }),
+        asking({ Authorization: basic('app', 'wrong') }),
+        asking({}, { client_id: 'public' }),
+        asking({ Authorization: basic('app', secret) }, { username: '' }),
+      ]) {
+        const [fast, slow] = await bothWays(request)
+        expect(fast).to.deep.equal(slow)
+        expect(fast).to.not.include({ status: 503 })
+      }
+    })
   })
 
   describe('refreshing', () => {

@@ -12,7 +12,7 @@ import { createRevocationFloorStore } from '../../src/oidc/revocation-floor-stor
 import { createRevocationWriter } from '../../src/oidc/revocation-writer.ts'
 import { createSqlJournal } from '../../src/storage/journal-sql.ts'
 import type { Executor } from '../../src/storage/tables.ts'
-import { openStores, type OpenStores } from '../support/open-stores.ts'
+import { type OpenStores, openStores } from '../support/open-stores.ts'
 
 const HASH = '$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
