@@ -17,6 +17,12 @@ import { median } from './statistics.ts'
 import { startUsher, type Targets } from './targets.ts'
 import type { Request } from './wrk.ts'
 
+/** Of config/redis.conf. */
+const SHIPPED_SETTINGS = [
+  ...['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'],
+  ...['--hash-max-listpack-value', '1024'],
+]
+
 export type Lives = Awaited<ReturnType<typeof measureLives>>
 
 interface LivesDeps {
@@ -120,7 +126,7 @@ const USER_AGENT =
  * is what the memory has grown by; it is divided among the kinds of keys by what Redis says of each key.
  */
 async function sessionBytes({ env, directory, seeded }: LivesDeps): Promise<SessionBytes> {
-  const own = await startOwnRedis(directory, ['--appendonly', 'yes', '--maxmemory-policy', 'noeviction'])
+  const own = await startOwnRedis(directory, SHIPPED_SETTINGS)
   const redis = new Redis(own.url)
   const port = String(await freePort())
   const server = await startUsher({ ...env, USHER_PORT: port, USHER_REDIS_URL: own.url }, 'all')

@@ -14,9 +14,15 @@ const NOW = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)`
 
-/** Adds a key to its grant's index, drops dead members, and lets the index live as long as its longest member. */
+/**
+ * Adds a key to its grant's index, drops dead members, and lets the index live as long as its longest member. Members leave
+ * out the tag that they share with the index: Redis packs a set of short ones into a fifth of the memory.
+ */
 const ENLIST = `
 local function enlist(index, key, ttl)
+  local tag = string.match(index, '%b{}')
+  local from, to = string.find(key, tag or '{}', 1, true)
+  if from then key = string.sub(key, 1, from) .. string.sub(key, to) end
   redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
   redis.call('ZADD', index, now + ttl, key)
   redis.call('PEXPIREAT', index, redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2])
@@ -25,7 +31,8 @@ end`
 /** Removes every member of an index and sets the deny mark. A repeat never shortens the mark. */
 const REVOKE = `
 local function revoke(index, deny, ttl)
-  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('UNLINK', key) end
+  local tag = string.match(index, '%b{}') or '{}'
+  for _, key in ipairs(redis.call('ZRANGE', index, 0, -1)) do redis.call('UNLINK', (string.gsub(key, '{}', tag))) end
   redis.call('UNLINK', index)
   if redis.call('PTTL', deny) < tonumber(ttl) then redis.call('SET', deny, now, 'PX', ttl) end
 end`
