@@ -114,7 +114,7 @@ function parsed(path: string): unknown {
   }
 }
 
-const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true })
+const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, validateSchema: false })
 const obeysSchema = ajv.compile<ManifestFile>(schema)
 
 function checked(content: unknown): ManifestFile {

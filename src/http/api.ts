@@ -50,7 +50,7 @@ export function createApi({ admit, idempotency, checkAnswers }: ApiDeps) {
   }
 
   return {
-    /** Declares a route. Throws when its id is taken or a schema of it is wrong. */
+    /** Declares a route. Throws when its id or its address is taken; a schema that is wrong shows when it is first used. */
     add,
 
     /** All of them, as declared. */

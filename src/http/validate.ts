@@ -3,7 +3,7 @@
  * refused with a pointer (RFC 6901) to every fault.
  */
 import { Readable } from 'node:stream'
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import { Ajv2020, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
@@ -13,8 +13,21 @@ import type { BodySchema } from './schema.ts'
 
 const MAX_FAULTS = 20
 
-const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true, ownProperties: true })
+// That every declared schema is one is a matter of the tests, not of each start.
+const ajv = new Ajv2020({
+  ...{ allErrors: true, strict: true, allowUnionTypes: true, ownProperties: true },
+  validateSchema: false,
+})
 addFormats.default(ajv, { mode: 'fast', formats: ['uuid', 'date-time', 'uri', 'email'] })
+
+/** Compiled at its first use: of all that a server may be asked it is asked little, and must start at once. */
+function checkOf<T>(schema: AnySchema): () => ValidateFunction<T> {
+  let compiled: ValidateFunction<T> | undefined
+  return () => {
+    compiled ??= ajv.compile<T>(schema)
+    return compiled
+  }
+}
 
 /**
  * Makes the reader of one kind of body. `T` is what the schema describes; schemas and types stand side by side in a
@@ -23,9 +36,10 @@ addFormats.default(ajv, { mode: 'fast', formats: ['uuid', 'date-time', 'uri', 'e
  * @returns a function that throws AppError bad_request (400) with a fault per member, and whatever readJson throws
  */
 export function bodyOf<T>(schema: BodySchema, { optional = false } = {}): (ctx: Context) => Promise<T> {
-  const matches = ajv.compile<T>(schema)
+  const check = checkOf<T>(schema)
   return async function readBody(ctx) {
     const body = optional && hasNoBody(ctx) ? {} : await readJson(ctx)
+    const matches = check()
     if (matches(body)) return body
     const faults = (matches.errors ?? []).slice(0, MAX_FAULTS).map(faultOf)
     throw new AppError('bad_request', 400, 'The body does not have the expected shape.', { faults })
@@ -55,13 +69,14 @@ export function textsOf(
   parameters: Readonly<Record<string, Parameter>>,
   where: 'address' | 'query',
 ): (texts: Readonly<Record<string, unknown>>) => Record<string, string | undefined> {
-  const matches = ajv.compile<Record<string, string>>({
+  const check = checkOf<Record<string, string>>({
     type: 'object',
     additionalProperties: false,
     required: Object.keys(parameters).filter((name) => parameters[name]?.required),
     properties: Object.fromEntries(Object.entries(parameters).map(([name, { schema }]) => [name, schema])),
   })
   return function readTexts(texts) {
+    const matches = check()
     if (matches({ ...texts })) return texts as Record<string, string | undefined>
     const faults = (matches.errors ?? []).slice(0, MAX_FAULTS).map(faultOf)
     // What is not the name of anything names nothing.
@@ -75,15 +90,15 @@ export function answerCheckOf({ id, answers }: Route): (ctx: Context) => void {
   const checks = new Map(
     Object.entries(answers).map(([status, { schema, contentType = 'application/json' }]) => [
       Number(status),
-      { matches: schema === undefined ? undefined : ajv.compile(schema), contentType },
+      { matchesOf: schema === undefined ? undefined : checkOf(schema), contentType },
     ]),
   )
   return function checkAnswer(ctx) {
     if (ctx.status === 304) return
     const check = checks.get(ctx.status)
     if (!check) throw new TypeError(`${id} answers ${ctx.status}, which it does not declare`)
-    const { matches, contentType } = check
-    if (!matches) {
+    const { matchesOf, contentType } = check
+    if (!matchesOf) {
       if (ctx.body !== undefined && ctx.body !== null) throw new TypeError(`${id} declares no body for ${ctx.status}`)
       return
     }
@@ -91,6 +106,7 @@ export function answerCheckOf({ id, answers }: Route): (ctx: Context) => void {
     // What is still to be sent can be neither looked at nor repeated.
     if (ctx.body instanceof Readable) return
     const body: unknown = JSON.parse(JSON.stringify(ctx.body))
+    const matches = matchesOf()
     if (!matches(body))
       throw new TypeError(`${id} breaks its own schema for ${ctx.status}: ${ajv.errorsText(matches.errors)}`)
   }

@@ -241,9 +241,4 @@ describe('declared routes', () => {
     api.add({ ...twin, method: 'put' }, handler)
     expect(api.routes().map(({ id }) => id)).to.deep.equal(['changeThing', 'other'])
   })
-
-  it('are refused when a schema is none', () => {
-    const answers = { 200: { description: 'x', schema: { type: 'nonsense' } } }
-    expect(() => build(true).add({ ...THING, answers }, async () => {})).to.throw()
-  })
 })

@@ -1,5 +1,7 @@
 /** Every route of the API is declared, and its declaration says everything: the whole server, composed and asked by nobody. */
+import { readFileSync } from 'node:fs'
 import Router from '@koa/router'
+import { Ajv2020, type AnySchema } from 'ajv/dist/2020.js'
 import { expect } from 'chai'
 import { withUnusedServer } from '../../src/cli/unused-server.ts'
 import type { Route } from '../../src/http/route.ts'
@@ -32,6 +34,23 @@ describe('the routes of the API', function () {
       .map(({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`)
     expect(found).to.include('GET /api/v1/me')
     expect(found.filter((route) => !declared.has(route) && !UNDECLARED.includes(route))).to.deep.equal([])
+  })
+
+  it('have schemas that are JSON Schema 2020-12 and nothing else, and so have the settings and the file of apply', () => {
+    const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, validateSchema: false })
+    const faultsIn = (schema: AnySchema): string => (ajv.validateSchema(schema) ? '' : ajv.errorsText(ajv.errors))
+    const declared = routes.flatMap(({ id, body, answers, query = {} }) =>
+      [body, ...Object.values(answers).map(({ schema }) => schema), ...Object.values(query).map(({ schema }) => schema)]
+        .filter((schema) => schema !== undefined)
+        .map((schema) => [id, faultsIn(schema)] as const),
+    )
+    const files = ['schema.json', 'apply.schema.json'].map((name) => {
+      const text = readFileSync(new URL(`../../config/${name}`, import.meta.url), 'utf8')
+      return [name, faultsIn(JSON.parse(text))] as const
+    })
+    expect(declared.length).to.be.greaterThan(100)
+    expect([...declared, ...files].filter(([, fault]) => fault !== '')).to.deep.equal([])
+    expect(faultsIn({ type: 'strin' })).to.include('must be equal to one of the allowed values')
   })
 
   it('stand on the router, every one that is declared', () => {
