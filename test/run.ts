@@ -10,6 +10,7 @@ import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { migrateUp } from '../src/storage/migrator.ts'
 import { openPostgres } from '../src/storage/postgres.ts'
+import { faultsOfRun, readCounters } from './proof.ts'
 import { isRedisShape, type Shape, startShape } from './scale/redis-shapes.ts'
 import { makeRunDirectory, type Service, startServices } from './services.ts'
 import { createDatabase, type TestDatabase } from './support/database.ts'
@@ -58,10 +59,12 @@ try {
     TEST_REDIS_STORE_URL: store?.url ?? '',
     CHROMIUM_BIN: urls.Chromium,
     TEST_RUN_DIRECTORY: directory,
-    TEST_WHOLE_SUITE: isWholeSuite && !isFiltered ? '1' : '',
   }
   if (isStopped) throw new Error('Stopped before the tests began.')
-  const specs = isWholeSuite ? ['test/**/*.test.ts'] : []
+  const own = { postgres: urls.PostgreSQL ?? '', redis: urls.Redis ?? '' }
+  const atStart = await readCounters(own)
+  // A file waits for servers more than it works: two at a time.
+  const specs = isWholeSuite ? ['--parallel', '--jobs', '2', 'test/**/*.test.ts'] : []
   mocha = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', ...flags, ...specs], {
     cwd: root,
     env,
@@ -69,6 +72,9 @@ try {
   })
   const [exitCode] = await once(mocha, 'exit')
   if (!isStopped) code = exitCode ?? 1
+  const faults = isWholeSuite && !isFiltered && !isStopped ? await faultsOfRun(atStart, own) : []
+  for (const fault of faults) console.error(fault)
+  if (faults.length > 0) code = code || 1
 } catch (error) {
   // Its stack would only tell of this file; the message names what to do.
   console.error(error instanceof Error ? error.message : error)

@@ -415,7 +415,8 @@ for (const [name, open] of DATABASES) {
         expect(await decisions.permissionsFor(account, 'https://unknown.example')).to.equal(undefined)
 
         const json = JSON.stringify([ours, free].sort())
-        const claims = (bytes: number) => createTokenClaims({ freshness, decisions, maxPermissionsBytes: bytes })(account, shop)
+        const claims = (bytes: number) =>
+          createTokenClaims({ freshness, decisions, maxPermissionsBytes: bytes })(account, shop)
         expect(await claims(json.length)).to.deep.include({ permissions: JSON.parse(json) })
         expect(await claims(json.length - 1)).to.include({ permissions_omitted: true })
         expect(await claims(json.length - 1)).to.not.have.property('permissions')

@@ -6,12 +6,16 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { ROTATE_BEGIN, ROTATE_COMMIT } from '../../src/storage/ephemeral-scripts.ts'
+import { ROTATE, ROTATE_BEGIN, ROTATE_COMMIT } from '../../src/storage/ephemeral-scripts.ts'
 import { type CodeFlow, createAnna, createCodeFlow, tokensOf } from '../support/code-flow.ts'
 import { redisUrl } from '../support/database.ts'
 import { createFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import type { Reply } from '../support/http.ts'
 import { startServer, startWorld, type World } from '../support/world.ts'
+
+/** The engine itself answers at this spelling of the address, and rotates in two steps. */
+const ENGINE = '/oauth2/TOKEN'
+const SHORT_WAY = '/oauth2/token'
 
 /** Longer than a lease and a retry, shorter than the grace. */
 const PATIENCE_MS = 8_000
@@ -40,13 +44,15 @@ describe('F11: a process dies in the middle of a rotation', function () {
   })
 
   /** Has a process carry out a script for a refresh and kills it before it hears the outcome. */
-  async function dieAfter(script: string, token: string): Promise<void> {
+  async function dieAfter(script: string, token: string, path: string): Promise<void> {
+    const refresh = (refresh_token: string) =>
+      flow.post(path, { grant_type: 'refresh_token', refresh_token, client_id: 'app' }, 1)
     const doomed = await startServer({ ...world.env, USHER_REDIS_URL: proxy.url }, '127.0.0.2')
     world.servers[1] = doomed
     // Scripts travel as text once per connection, as their digest from then on.
-    tokensOf(await flow.refresh((await flow.tokens()).refresh_token, {}, 1))
+    tokensOf(await refresh((await flow.tokens()).refresh_token))
     const carriedOut = proxy.withholdReplyTo(createHash('sha1').update(script).digest('hex'))
-    const cut = flow.refresh(token, {}, 1).then(
+    const cut = refresh(token).then(
       () => 'answered',
       () => 'cut',
     )
@@ -69,7 +75,7 @@ describe('F11: a process dies in the middle of a rotation', function () {
 
   it('after the token was taken: a retry waits for the lease and takes it over', async () => {
     const { refresh_token: token } = await flow.tokens()
-    await dieAfter(ROTATE_BEGIN, token)
+    await dieAfter(ROTATE_BEGIN, token, ENGINE)
     const { reply, before } = await retried(token)
     expect(before, 'refusals while the dead process held the lease').not.to.be.empty
     const successor = tokensOf(reply)
@@ -77,14 +83,19 @@ describe('F11: a process dies in the middle of a rotation', function () {
     tokensOf(await flow.refresh(successor.refresh_token))
   })
 
-  it('after the successor was recorded: a retry gets that successor', async () => {
-    const { refresh_token: token } = await flow.tokens()
-    await dieAfter(ROTATE_COMMIT, token)
-    const { reply, before } = await retried(token)
-    expect(before).to.deep.equal([])
-    const successor = tokensOf(reply)
-    expect((await flow.userinfo(successor.access_token)).status).to.equal(200)
-    tokensOf(await flow.refresh(successor.refresh_token))
-    expect((await flow.refresh(token)).json().error, 'of the old one afterwards').to.equal('invalid_grant')
-  })
+  for (const [way, script, path] of [
+    ['the engine', ROTATE_COMMIT, ENGINE],
+    ['the short way', ROTATE, SHORT_WAY],
+  ] as const) {
+    it(`after ${way} has recorded the successor: a retry gets that successor`, async () => {
+      const { refresh_token: token } = await flow.tokens()
+      await dieAfter(script, token, path)
+      const { reply, before } = await retried(token)
+      expect(before).to.deep.equal([])
+      const successor = tokensOf(reply)
+      expect((await flow.userinfo(successor.access_token)).status).to.equal(200)
+      tokensOf(await flow.refresh(successor.refresh_token))
+      expect((await flow.refresh(token)).json().error, 'of the old one afterwards').to.equal('invalid_grant')
+    })
+  }
 })
