@@ -1,9 +1,9 @@
 /** Whose access token is presented to this server's own API: signature first, then one look at what has been revoked. */
 import type { TokenVerdict } from '../access/token-verdict.ts'
-import type { Identify, Identity } from '../http/authenticate.ts'
+import type { Bearer, Identify, Identity } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Revocation } from './revocation.ts'
-import type { TokenFormats } from './token-formats.ts'
+import type { AccessTokenClaims, TokenFormats } from './token-formats.ts'
 
 /**
  * Makes the judge of whatever token a service was shown. A revoked token whose time is over has expired; a
@@ -26,23 +26,37 @@ export function createIdentify(deps: { tokens: TokenFormats; revocation: Revocat
   return async function identify(token) {
     const claims = deps.tokens.verifyAccessToken(token)
     if (!claims || claims.cnf !== undefined) return undefined
-    if (await deps.revocation.denies(claims)) return undefined
-    const { client_id: clientId, aud: audience } = claims
-    const scopes = new Set(claims.scope?.split(' '))
-    if (claims.gid === undefined) return { kind: 'client', clientId, scopes, audience, tokenId: claims.jti }
-    const identity: Identity = {
-      subject: claims.sub,
-      clientId,
-      grantId: claims.gid,
-      sessionUid: claims.suid,
-      session: {
-        id: claims.suid === undefined ? grantSessionId(claims.gid) : browserSessionId(claims.suid),
-        signedInAtMs: claims.ims,
-      },
-      scopes,
-      audience,
-      authTime: claims.auth_time ?? claims.iat,
-    }
-    return { kind: 'account', identity }
+    return (await deps.revocation.denies(claims)) ? undefined : bearerOf(claims)
   }
+}
+
+/** A token whose signature is remembered comes many times. */
+const bearers = new WeakMap<AccessTokenClaims, Bearer>()
+
+function bearerOf(claims: AccessTokenClaims): Bearer {
+  const known = bearers.get(claims)
+  if (known) return known
+  const bearer = readBearer(claims)
+  bearers.set(claims, bearer)
+  return bearer
+}
+
+function readBearer(claims: AccessTokenClaims): Bearer {
+  const { client_id: clientId, aud: audience } = claims
+  const scopes = new Set(claims.scope?.split(' '))
+  if (claims.gid === undefined) return { kind: 'client', clientId, scopes, audience, tokenId: claims.jti }
+  const identity: Identity = {
+    subject: claims.sub,
+    clientId,
+    grantId: claims.gid,
+    sessionUid: claims.suid,
+    session: {
+      id: claims.suid === undefined ? grantSessionId(claims.gid) : browserSessionId(claims.suid),
+      signedInAtMs: claims.ims,
+    },
+    scopes,
+    audience,
+    authTime: claims.auth_time ?? claims.iat,
+  }
+  return { kind: 'account', identity }
 }
