@@ -147,7 +147,7 @@ const given = new Set<number>()
 /** A port of every loopback address. Below those that the kernel gives to whoever connects, so that it stays free. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(10_000, 30_000)
+    const port = randomInt(10_000, 20_000)
     if (given.has(port) || !(await isFree(port))) continue
     given.add(port)
     return port
