@@ -81,7 +81,8 @@ describe('F20: two servers start at once on nothing', function () {
       expect(sets[0]?.text).to.include(decodeProtectedHeader(token).kid)
       for (const other of servers) {
         const headers = { Authorization: `Bearer ${token}` }
-        expect((await send(other.address, issuer, '/oauth2/userinfo', { headers })).status).to.equal(200)
+        const tell = () => send(other.address, issuer, '/oauth2/userinfo', { headers })
+        expect((await until(tell, ({ status }) => status === 200)).status).to.equal(200)
       }
     }
   })
