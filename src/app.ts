@@ -5,7 +5,7 @@
 import Router from '@koa/router'
 import type Koa from 'koa'
 import type { Middleware } from 'koa'
-import { noteArrival } from './http/arrival.ts'
+import { noteArrival, noteTurn } from './http/arrival.ts'
 import type { Dispatch, RequestListener } from './http/dispatcher.ts'
 
 export interface AppParts {
@@ -41,7 +41,9 @@ export function assembleApp(parts: AppParts): RequestListener {
   for (const seam of parts.engineSeams) app.use(seam)
   const chain: RequestListener = app.callback()
   return (request, response) => {
-    noteArrival(request)
+    // How old a request is matters where something is redeemed.
+    if (request.method === 'POST') noteArrival(request)
+    else noteTurn()
     if (!parts.dispatch(request, response, chain)) chain(request, response)
   }
 }

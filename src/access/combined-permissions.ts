@@ -128,6 +128,9 @@ export function createCombinedPermissions({ db, store, freshness }: CombinedPerm
       return holdings.get(id) ?? shared(`account ${id}`, (isCurrent) => combine(id, isCurrent))
     },
 
+    /** The same as `of`, where it is remembered and may be believed; undefined where it would have to be asked for. */
+    remembered: (accountId: string): Holding | undefined => (freshness.isFresh() ? holdings.get(accountId) : undefined),
+
     /** What tokens for an audience say about permissions. Throws Unavailable (503). */
     async resourceServer(audience: string): Promise<ResourceServerPart> {
       await freshness.ensureFresh()

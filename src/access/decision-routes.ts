@@ -10,11 +10,11 @@ import { ACCOUNTS_ADMIN, ALL_ALL, PERMISSIONS_ADMIN } from './permission.ts'
 import type { PolicyDecision } from './policy-decision.ts'
 import { type ParsedExpression, type PolicyExpression, parseExpression, parseQuery } from './policy-expression.ts'
 import { NON_REGISTERED } from './role.ts'
-import type { TokenVerdict } from './token-verdict.ts'
+import { DEAD_TOKEN_CHALLENGE, type JudgeToken, VERDICTS } from './token-verdict.ts'
 
 export interface DecisionRoutesDeps {
   decisions: PolicyDecision
-  verdictOn(token: string): Promise<TokenVerdict>
+  verdictOn: JudgeToken
 }
 
 const TAG = 'Decisions'
@@ -38,13 +38,6 @@ const NO_ACCOUNT = { not_found: 'There is no such account.' }
 const ABOUT_AGE =
   'It rests on memory that was confirmed against the database less than 800 ms ago, so that a right taken away is gone ' +
   'within a second.'
-
-const VERDICTS = {
-  valid: { status: 200, msg: 'Token is valid' },
-  expired: { status: 401, msg: 'Token has expired' },
-  revoked: { status: 401, msg: 'Token has been revoked' },
-  unverifiable: { status: 422, msg: 'Signature verification failed' },
-} as const
 
 export function mountDecisions(api: Api, deps: DecisionRoutesDeps): void {
   mountTokenValidation(api, deps)
@@ -83,7 +76,7 @@ function mountTokenValidation(api: Api, { verdictOn }: DecisionRoutesDeps): void
         throw challenge(ctx, needed, 'This access token is bound to a key and is no bearer token.')
       }
       const { status, msg } = VERDICTS[verdict]
-      if (status === 401) ctx.set('WWW-Authenticate', 'Bearer realm="usher", error="invalid_token"')
+      if (status === 401) ctx.set('WWW-Authenticate', DEAD_TOKEN_CHALLENGE)
       ctx.status = status
       ctx.body = { msg }
     },

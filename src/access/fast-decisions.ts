@@ -3,16 +3,16 @@
  * request. The declared routes (decision-routes.ts) say everything else, refusals first of all.
  */
 import { LRUCache } from 'lru-cache'
-import type { Identify } from '../http/authenticate.ts'
+import type { Bearer, Identify } from '../http/authenticate.ts'
 import type { Exchange, FastHandler } from '../http/dispatcher.ts'
 import type { PolicyDecision } from './policy-decision.ts'
 import { type PolicyExpression, parseQuery } from './policy-expression.ts'
-import type { TokenVerdict } from './token-verdict.ts'
+import { DEAD_TOKEN_CHALLENGE, type JudgeToken, type TokenVerdict, VERDICTS } from './token-verdict.ts'
 
 export interface FastDecisionsDeps {
-  decisions: Pick<PolicyDecision, 'answer' | 'combinedPermissions'>
+  decisions: Pick<PolicyDecision, 'answer' | 'answerNow' | 'combinedPermissions'>
   identify: Identify
-  verdictOn(token: string): Promise<TokenVerdict>
+  verdictOn: JudgeToken
   /** The `aud` of tokens for this API. */
   audience: string
 }
@@ -21,7 +21,18 @@ export interface FastDecisionsDeps {
 const BEARER = /^Bearer ([\w.~+/-]{1,8192}=*)$/
 const OWNER = /^\/api\/v1\/(?:users|accounts)\/([0-9a-f-]{36})\/combined_permissions(\/validation)?$/
 const HEADERS = ['Vary', 'Origin', 'Cache-Control', 'no-store', 'Content-Type', 'application/json; charset=utf-8']
-const VALID = JSON.stringify({ msg: 'Token is valid' })
+const CHALLENGED = ['WWW-Authenticate', DEAD_TOKEN_CHALLENGE, ...HEADERS]
+const answerTo = ({ status, msg }: { status: number; msg: string }) => ({
+  status,
+  headers: status === 401 ? CHALLENGED : HEADERS,
+  body: JSON.stringify({ msg }),
+})
+const ANSWERS = {
+  valid: answerTo(VERDICTS.valid),
+  expired: answerTo(VERDICTS.expired),
+  revoked: answerTo(VERDICTS.revoked),
+  unverifiable: answerTo(VERDICTS.unverifiable),
+}
 const READ = 'access:read'
 const MAX_QUESTIONS = 1_000
 /** Longer ones are rarely asked twice. */
@@ -44,39 +55,56 @@ export function createFastDecisions({ decisions, identify, verdictOn, audience }
   }
 
   /** The account itself, with a token for whatever audience, or a client that may read decisions. */
-  async function mayAsk(token: string, accountId: string): Promise<boolean> {
-    const bearer = await identify(token)
+  function mayAsk(bearer: Bearer | undefined, accountId: string): boolean {
     if (bearer?.kind === 'account') return bearer.identity.subject === accountId
     return bearer?.kind === 'client' && bearer.audience === audience && bearer.scopes.has(READ)
   }
 
-  async function about(exchange: Exchange, token: string, accountId: string, isQuestion: boolean): Promise<boolean> {
-    const question = isQuestion ? questionOf(exchange.query) : undefined
-    if (isQuestion ? question === undefined : exchange.query !== '') return false
-    if (!(await mayAsk(token, accountId))) return false
-    const body =
-      question === undefined
-        ? { permissions: await decisions.combinedPermissions(accountId) }
-        : await decisions.answer(accountId, question)
+  function send(exchange: Exchange, body: object): true {
     exchange.answer(200, HEADERS, JSON.stringify(body))
     return true
   }
 
-  const validation: FastHandler = async (exchange) => {
+  const validation: FastHandler = (exchange) => {
     const token = bearerOf(exchange)
-    if (token === undefined || exchange.query !== '' || (await verdictOn(token)) !== 'valid') return false
-    exchange.answer(200, HEADERS, VALID)
-    return true
+    if (token === undefined || exchange.query !== '') return false
+    const verdict = verdictOn(token)
+    return verdict instanceof Promise ? verdict.then((late) => tell(exchange, late)) : tell(exchange, verdict)
+  }
+
+  function decide(exchange: Exchange, bearer: Bearer | undefined, accountId: string, question: PolicyExpression) {
+    if (!mayAsk(bearer, accountId)) return false
+    const answer = decisions.answerNow(accountId, question)
+    if (answer) return send(exchange, answer)
+    return decisions.answer(accountId, question).then((late) => send(exchange, late))
+  }
+
+  async function list(exchange: Exchange, bearer: Bearer | undefined, accountId: string): Promise<boolean> {
+    if (!mayAsk(bearer, accountId)) return false
+    return send(exchange, { permissions: await decisions.combinedPermissions(accountId) })
   }
 
   const permissions: FastHandler = (exchange) => {
-    const [, accountId, question] = OWNER.exec(exchange.path) ?? []
+    const [, accountId, asks] = OWNER.exec(exchange.path) ?? []
     const token = bearerOf(exchange)
     if (accountId === undefined || token === undefined) return false
-    return about(exchange, token, accountId, question !== undefined)
+    const question = asks === undefined ? undefined : questionOf(exchange.query)
+    if (asks === undefined ? exchange.query !== '' : question === undefined) return false
+    const answer = (bearer: Bearer | undefined) =>
+      question === undefined ? list(exchange, bearer, accountId) : decide(exchange, bearer, accountId, question)
+    const bearer = identify(token)
+    return bearer instanceof Promise ? bearer.then(answer) : answer(bearer)
   }
 
   return { validation, permissions }
+}
+
+/** What the declared route says of each verdict. A bound token would need a proof. */
+function tell(exchange: Exchange, verdict: TokenVerdict): boolean {
+  if (verdict === 'bound') return false
+  const { status, headers, body } = ANSWERS[verdict]
+  exchange.answer(status, headers, body)
+  return true
 }
 
 const bearerOf = ({ request }: Exchange): string | undefined => BEARER.exec(request.headers.authorization ?? '')?.[1]

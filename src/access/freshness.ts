@@ -110,6 +110,9 @@ export function createFreshness({ db, store, clock, onAnnouncement }: FreshnessD
      */
     ensureFresh: (): Promise<void> | undefined => (isFresh() ? undefined : refresh()),
 
+    /** Whether what is remembered may be decided upon as it is. */
+    isFresh,
+
     /** The version that every later decision is at least as new as. Throws Unavailable (503). */
     async knownVersion(): Promise<number> {
       if (version === undefined) await refresh()

@@ -48,6 +48,12 @@ export function createPolicyDecision({ combined, db, store }: PolicyDecisionDeps
       return { valid, explanation }
     },
 
+    /** The answer to a question that memory can answer at once; undefined for any other. */
+    answerNow(accountId: string, expression: PolicyExpression): Answer | undefined {
+      const holding = combined.remembered(accountId)
+      return holding && { valid: permits(holding, expression) }
+    },
+
     /** The keys of everything the account holds, sorted. Throws not_found (404), Unavailable (503). */
     combinedPermissions: async (accountId: string): Promise<string[]> => sortedKeys(await known(accountId)),
 

@@ -34,7 +34,7 @@ export type Bearer =
   | { kind: 'client'; clientId: string; scopes: ReadonlySet<string>; audience: string; tokenId: string }
 
 /** Undefined for everything but a genuine, live access token. */
-export type Identify = (token: string) => Promise<Bearer | undefined>
+export type Identify = (token: string) => Bearer | undefined | Promise<Bearer | undefined>
 
 export interface AuthenticateDeps {
   issuer: string

@@ -94,7 +94,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
     const handle = handlerFor(method, path)
     // Whatever the chain treats in a way of its own is its own: a Host that is not exactly ours, a cross-origin caller.
     if (!handle || !isPlain(request, host)) return false
-    const taken = handle(exchangeOf(request, response, path, mark < 0 ? '' : url.slice(mark + 1)))
+    const taken = attempt(handle, exchangeOf(request, response, path, mark < 0 ? '' : url.slice(mark + 1)))
     if (typeof taken === 'boolean') return taken
     taken.then(
       (isTaken) => isTaken || chain(request, response),
@@ -102,6 +102,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       () => chain(request, response),
     )
     return true
+  }
+}
+
+/** Whoever fails before anything was sent has not taken the request. */
+function attempt(handle: FastHandler, exchange: Exchange): boolean | Promise<boolean> {
+  try {
+    return handle(exchange)
+  } catch {
+    return false
   }
 }
 

@@ -193,6 +193,14 @@ export function createRevocation(deps: RevocationDeps) {
     /** The keys of a grant for the store's own revoking verbs. */
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
 
+    /** The same as denies, without waiting: undefined while only a store could say. */
+    deniesNow(claims: AccessTokenClaims): boolean | undefined {
+      feed.start()
+      const { origin, keys } = traceOf(claims)
+      if (feed.set.denies(origin, keys)) return true
+      return feed.isFresh() ? false : undefined
+    },
+
     /** Whether a genuine access token has been revoked. No round trip while memory is complete, else one. */
     denies(claims: AccessTokenClaims): Promise<boolean> {
       const { origin, keys } = traceOf(claims)
