@@ -137,6 +137,15 @@ async function asking<T>(port: number, ask: (redis: Redis) => Promise<T>): Promi
   }
 }
 
+/** Resolves when a replica has everything that was answered until now: it is told of a write after whoever wrote it. */
+export const untilReplicated = (primary: Node): Promise<void> =>
+  until(() =>
+    asking(primary.port, async (redis) => {
+      await redis.set('t-replicated', '1', 'PX', 60_000)
+      return (await redis.wait(1, 1_000)) === 1
+    }),
+  )
+
 /** Asks until the answer is yes; an error is a no. */
 export async function until(ask: () => Promise<boolean>, seconds = 20): Promise<void> {
   const deadline = performance.now() + seconds * 1000

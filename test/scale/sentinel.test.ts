@@ -1,5 +1,4 @@
 /** Two server processes over a Redis primary with a replica and sentinels, through the loss of the primary. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { openRedis, redisFaults } from '../../src/storage/redis.ts'
 import { createProbedClient, preparedProbes } from '../faults/probes.ts'
@@ -8,7 +7,7 @@ import { type CodeFlow, tokensOf } from '../support/code-flow.ts'
 import { temporaryDirectory } from '../support/database.ts'
 import { send } from '../support/http.ts'
 import { startWorld, type World } from '../support/world.ts'
-import { type Shape, startSentinels, until } from './redis-shapes.ts'
+import { type Shape, startSentinels, until, untilReplicated } from './redis-shapes.ts'
 
 describe('two processes over a primary that sentinels know', function () {
   this.timeout(60_000)
@@ -37,9 +36,10 @@ describe('two processes over a primary that sentinels know', function () {
     const kept = await flow.tokens()
     const revoked = await flow.tokens()
     expect((await flow.revoke(revoked.refresh_token, 0)).status).to.equal(200)
-    // A replica is told of a write a moment after it was answered.
-    await sleep(200)
-    await shape.nodes[0]?.kill()
+    const [primary] = shape.nodes
+    if (!primary) throw new Error('no primary')
+    await untilReplicated(primary)
+    await primary.kill()
     for (const [name, probe] of Object.entries(api)) expectUnavailable(await probe(), name)
     const isReady = async (server: number) =>
       (await send(world.servers[server]?.address ?? '', world.issuer, '/readyz')).status === 200
