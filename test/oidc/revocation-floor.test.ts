@@ -119,7 +119,8 @@ describe('the durable floor', function () {
           if (!page.last) break
           place = page.last
         }
-        expect(read).to.deep.equal(ids)
+        // A transaction that somebody else has open, in whatever database, holds the horizon back: older ones come again.
+        expect(read.filter((id) => id.startsWith('page-'))).to.deep.equal(ids)
       })
 
       it('is swept when it has ended', async () => {
