@@ -1,8 +1,9 @@
 /** /api/v1/accounts: the accounts of others, for administrators. */
 import { ACCOUNTS_ADMIN } from '../access/permission.ts'
+import { sendPage } from '../http/answers.ts'
 import type { Api } from '../http/api.ts'
 import { checkIfMatch, sendCreated, sendWithEtag } from '../http/etag.ts'
-import { onePage, type Page, pageOf, uuidOf } from '../http/pagination.ts'
+import { onePage, type Page, uuidOf } from '../http/pagination.ts'
 import type { Route } from '../http/route.ts'
 import { presentSession } from '../sessions/presentation.ts'
 import type { AccountAdministration } from './account-administration.ts'
@@ -45,12 +46,8 @@ function mountCollection(api: Api, { accountAdministration }: AccountAdministrat
     async function listAccounts(ctx, { page }) {
       const { limit, search } = page
       const found = await accountAdministration.list({ search, limit: limit + 1, after: positionOf(page) })
-      const { items, next } = onePage(found, limit, ({ turn, text, item }) => [turn, text, item.id])
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(
-        items.map(({ item }) => presentAdministered(item)),
-        next,
-      )
+      const shown = onePage(found, limit, ({ turn, text, item }) => [turn, text, item.id])
+      sendPage(ctx, shown, ({ item }) => presentAdministered(item))
     },
   )
 
@@ -176,8 +173,7 @@ function mountSessionsOf(api: Api, { accountAdministration }: AccountAdministrat
     async function listAccountSessions(ctx, { params: { id = '' }, page: { limit, cursor } }) {
       const before = cursor && { usedAtMs: Number(cursor[0]), member: String(cursor[1]) }
       const { items, next } = await accountAdministration.listSessions(id, { limit, before })
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentSession), next && [next.usedAtMs, next.member])
+      sendPage(ctx, { items, next: next && [next.usedAtMs, next.member] }, presentSession)
     },
   )
 

@@ -1,9 +1,10 @@
 /** /api/v1/teams: teams, who is in them, and the roles they have. */
 import { TEAMS_ADMIN } from '../access/permission.ts'
+import { sendPage } from '../http/answers.ts'
 import type { Api } from '../http/api.ts'
 import { checkIfMatch, sendCreated, sendWithEtag } from '../http/etag.ts'
 import type { Need } from '../http/gatekeeper.ts'
-import { KEY_CURSOR, keyPageOf, pageOf, uuidOf } from '../http/pagination.ts'
+import { KEY_CURSOR, keyPageOf, uuidOf } from '../http/pagination.ts'
 import type { Parameter } from '../http/route.ts'
 import { presentMember, presentTeam, presentTeamRole } from './presentation.ts'
 import * as schemas from './schemas.ts'
@@ -46,9 +47,7 @@ function mountTeamRoutes(api: Api, teams: Teams): void {
       answers: { 200: { description: 'One page.', schema: schemas.teamPage } },
     },
     async function listTeams(ctx, { page }) {
-      const { items, next } = await teams.list(keyPageOf(page))
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentTeam), next)
+      sendPage(ctx, await teams.list(keyPageOf(page)), presentTeam)
     },
   )
 
@@ -154,9 +153,7 @@ function mountMemberRoutes(api: Api, teams: Teams): void {
       errors: { not_found: NO_TEAM },
     },
     async function listMembers(ctx, { params: { id = '' }, page: { limit, cursor } }) {
-      const { items, next } = await teams.members(id, { limit, after: cursor && uuidOf(cursor[0]) })
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentMember), next)
+      sendPage(ctx, await teams.members(id, { limit, after: cursor && uuidOf(cursor[0]) }), presentMember)
     },
   )
 
@@ -222,9 +219,7 @@ function mountRoleRoutes(api: Api, teams: Teams): void {
       errors: { not_found: NO_TEAM },
     },
     async function listRoles(ctx, { params: { id = '' }, page }) {
-      const { items, next } = await teams.roles(id, keyPageOf(page))
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentTeamRole), next)
+      sendPage(ctx, await teams.roles(id, keyPageOf(page)), presentTeamRole)
     },
   )
 

@@ -1,9 +1,10 @@
 /** /api/v1/visibility_groups: the tree of groups and who is in which. /api/v1/visibility: who sees what is whose. */
 import { ACCOUNTS_ADMIN, PERMISSIONS_ADMIN, TEAMS_ADMIN } from '../access/permission.ts'
+import { sendPage } from '../http/answers.ts'
 import type { Api } from '../http/api.ts'
 import { checkIfMatch, sendCreated, sendWithEtag } from '../http/etag.ts'
 import type { Need } from '../http/gatekeeper.ts'
-import { KEY_CURSOR, keyPageOf, pageOf, uuidOf } from '../http/pagination.ts'
+import { KEY_CURSOR, keyPageOf, uuidOf } from '../http/pagination.ts'
 import { presentGroup, presentGroupMember } from './presentation.ts'
 import * as schemas from './schemas.ts'
 import type { Visibility } from './visibility.ts'
@@ -39,9 +40,7 @@ function mountGroupRoutes(api: Api, visibility: Visibility): void {
       answers: { 200: { description: 'One page.', schema: schemas.groupPage } },
     },
     async function listGroups(ctx, { page }) {
-      const { items, next } = await visibility.list(keyPageOf(page))
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentGroup), next)
+      sendPage(ctx, await visibility.list(keyPageOf(page)), presentGroup)
     },
   )
 
@@ -147,9 +146,7 @@ function mountMemberRoutes(api: Api, visibility: Visibility): void {
       errors: { not_found: NO_GROUP },
     },
     async function listMembers(ctx, { params: { id = '' }, page: { limit, cursor } }) {
-      const { items, next } = await visibility.members(id, { limit, after: cursor && uuidOf(cursor[0]) })
-      ctx.set('Cache-Control', 'no-store')
-      ctx.body = pageOf(items.map(presentGroupMember), next)
+      sendPage(ctx, await visibility.members(id, { limit, after: cursor && uuidOf(cursor[0]) }), presentGroupMember)
     },
   )
 
