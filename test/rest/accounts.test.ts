@@ -1,16 +1,13 @@
 /** /api/v1/accounts: what administrators do with the accounts of others. */
 import { expect } from 'chai'
-import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
-import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
+import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, type Page, UNAUTHENTICATED } from '../support/administration.ts'
+import { type Api, pointersOf, problemOf } from '../support/api.ts'
+import { PASSWORD } from '../support/code-flow.ts'
 import { codeIn, mailed } from '../support/mailed.ts'
-import { startWorld, type World } from '../support/world.ts'
+import { type PeopledWorld, type Person, startPeopledWorld } from '../support/people.ts'
+import type { World } from '../support/world.ts'
 
-const UNAUTHENTICATED = [401, 'unauthenticated']
-const FORBIDDEN = [403, 'forbidden']
-const BAD_REQUEST = [400, 'bad_request']
-const NOT_FOUND = [404, 'not_found']
 const CONFLICT = [409, 'conflict']
-const NOBODY = '01890000-0000-7000-8000-000000000000'
 
 interface Item {
   id: string
@@ -18,60 +15,31 @@ interface Item {
   username: string | null
   status: string
 }
-interface Page {
-  items: Item[]
-  next_cursor: string | null
-}
 
 describe('the administration of accounts', function () {
   this.timeout(30_000)
+  let at: PeopledWorld
   let world: World
   let api: Api
   let another: Api
   let admin: string
-  let root: { id: string; bearer: string }
-  let serial = 0
+  let root: Person
 
   before(async function () {
     this.timeout(40_000)
-    world = await startWorld({ servers: 2 })
-    api = createApi(world)
-    another = createApi(world, 1)
-    await world.core.access.initialize()
-    root = await holderOf('superuser')
+    at = await startPeopledWorld({ roles: { hr: ['accounts_admin'] } })
+    ;({ world, api, another } = at)
+    root = await at.somebody('superuser')
     // The one of the first start.
     const first = await world.core.accounts.findByLogin('admin@example.org')
     await world.core.accounts.remove(first?.id ?? '')
-    await world.core.access.ensureRole({ key: 'hr', permissions: ['accounts_admin'] })
-    admin = (await holderOf('hr')).bearer
+    admin = (await at.somebody('hr')).bearer
   })
-  after(() => world?.stop())
+  after(() => at?.world.stop())
 
-  async function newAccount(more: object = {}) {
-    serial += 1
-    const email = `person-${serial}@example.org`
-    return world.core.accounts.create({ email, password: PASSWORD, emailVerified: true, ...more })
-  }
-  const signIn = async (email: string, password = PASSWORD): Promise<TokenResponse> => {
-    const reply = await api('POST', '/session', { json: { login: email, password } })
-    expect(reply.status, reply.text).to.equal(200)
-    return reply.json<TokenResponse>()
-  }
-  async function holderOf(role?: string) {
-    const { id, email } = await newAccount()
-    if (role !== undefined) await world.core.access.assignRole(id, role)
-    const { access_token: bearer, refresh_token: refresh } = await signIn(email)
-    return { id, email, bearer, refresh }
-  }
   /** What somebody else has done to an account over the API. */
-  const eventsOf = (id: string) =>
-    world.stores.database.db
-      .selectFrom('audit_events')
-      .selectAll()
-      .where('target_id', '=', id)
-      .where('actor_id', '!=', id)
-      .orderBy('id')
-      .execute()
+  const eventsOf = async (id: string) =>
+    (await at.eventsOf(id)).filter(({ actor_id: actor }) => actor !== null && actor !== id)
   const actionsOf = async (id: string) => (await eventsOf(id)).map(({ action }) => action)
   const isSignedIn = async (bearer: string) => (await another('GET', '/me', { bearer })).status === 200
 
@@ -90,10 +58,10 @@ describe('the administration of accounts', function () {
   for (const [method, path] of ROUTES) {
     it(`${method} ${path} is for administrators of accounts, before anything else is looked at`, async () => {
       expect(problemOf(await api(method, path, { json: '{' }))).to.deep.equal(UNAUTHENTICATED)
-      const { bearer } = await holderOf()
+      const { bearer } = await at.somebody()
       expect(problemOf(await api(method, path, { bearer, json: '{' }))).to.deep.equal(FORBIDDEN)
       await world.core.access.ensureRole({ key: 'other-admin', permissions: ['permissions_admin', 'clients_admin'] })
-      const other = await holderOf('other-admin')
+      const other = await at.somebody('other-admin')
       expect(problemOf(await api(method, path, { bearer: other.bearer, json: '{' }))).to.deep.equal(FORBIDDEN)
     })
   }
@@ -129,7 +97,7 @@ describe('the administration of accounts', function () {
         has_password: true,
         deletion_due_at: null,
       })
-      expect(await isSignedIn((await signIn('grace')).access_token)).to.equal(true)
+      expect(await isSignedIn((await at.signIn('grace')).access_token)).to.equal(true)
       const read = await api('GET', `/accounts/${account.id}`, { bearer: admin })
       expect([read.headers.etag, read.json()]).to.deep.equal([reply.headers.etag, account])
       const [event] = await eventsOf(String(account.id))
@@ -193,16 +161,16 @@ describe('the administration of accounts', function () {
   })
 
   describe('lists', () => {
-    const list = async (query: Record<string, string>): Promise<Page> => {
+    const list = async (query: Record<string, string>): Promise<Page<Item>> => {
       const reply = await api('GET', `/accounts?${new URLSearchParams(query)}`, { bearer: admin })
       expect(reply.status, reply.text).to.equal(200)
-      return reply.json<Page>()
+      return reply.json<Page<Item>>()
     }
     const everyPage = async (query: Record<string, string>): Promise<Item[]> => {
       const items: Item[] = []
       let cursor: string | null | undefined
       do {
-        const page: Page = await list({ ...query, ...(cursor ? { cursor } : {}) })
+        const page: Page<Item> = await list({ ...query, ...(cursor ? { cursor } : {}) })
         items.push(...page.items)
         cursor = page.next_cursor
       } while (cursor)
@@ -210,12 +178,12 @@ describe('the administration of accounts', function () {
     }
 
     before(async () => {
-      await newAccount({ email: 'zoe.b@example.org', username: 'queen' })
-      await newAccount({ email: 'ZOE.A@example.org', username: 'Zoe' })
-      await newAccount({ email: 'zoe_c@example.org' })
-      await newAccount({ email: 'zo@example.org', username: 'zoe%' })
-      await newAccount({ email: 'alpha@example.org', username: 'ZOEY' })
-      await newAccount({ email: 'beta@example.org', username: 'zoea' })
+      await at.newAccount({ email: 'zoe.b@example.org', username: 'queen' })
+      await at.newAccount({ email: 'ZOE.A@example.org', username: 'Zoe' })
+      await at.newAccount({ email: 'zoe_c@example.org' })
+      await at.newAccount({ email: 'zo@example.org', username: 'zoe%' })
+      await at.newAccount({ email: 'alpha@example.org', username: 'ZOEY' })
+      await at.newAccount({ email: 'beta@example.org', username: 'zoea' })
     })
 
     it('every account once, in the order of the addresses', async () => {
@@ -273,7 +241,7 @@ describe('the administration of accounts', function () {
       api('PATCH', `/accounts/${id}`, { bearer, json, headers })
 
     it('what is given, merges what is an object, and takes away what is null', async () => {
-      const { id } = await newAccount({
+      const { id } = await at.newAccount({
         username: 'to-be-changed',
         firstName: 'A',
         profile: { nickname: 'x', phone_number: '+1', phone_number_verified: true },
@@ -299,16 +267,16 @@ describe('the administration of accounts', function () {
     })
 
     it('the address, which is not verified then unless it is said to be', async () => {
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       expect((await patch(id, { email: 'moved@example.org' })).json()).to.include({ email_verified: false })
       const verified = await patch(id, { email: 'moved2@example.org', email_verified: true })
       expect(verified.json()).to.include({ email: 'moved2@example.org', email_verified: true })
-      const other = await newAccount()
+      const other = await at.newAccount()
       expect(problemOf(await patch(id, { email: other.email.toUpperCase() }))).to.deep.equal(CONFLICT)
     })
 
     it('only what the caller has seen, when asked', async () => {
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       const { etag = '' } = (await api('GET', `/accounts/${id}`, { bearer: admin })).headers
       const rivals = await Promise.all(
         ['A', 'B', 'C', 'D'].map((first_name) => patch(id, { first_name }, { headers: { 'If-Match': etag } })),
@@ -318,11 +286,11 @@ describe('the administration of accounts', function () {
     })
 
     it('the password: what the old one opened ends, and the owner is told', async () => {
-      const owner = await holderOf()
+      const owner = await at.somebody()
       const reply = await patch(owner.id, { password: 'another horse battery' })
       expect(reply.status, reply.text).to.equal(200)
       expect(await isSignedIn(owner.bearer)).to.equal(false)
-      await signIn(owner.email, 'another horse battery')
+      await at.signIn(owner.email, { password: 'another horse battery' })
       const [event, ...more] = await eventsOf(owner.id)
       expect([event?.action, more]).to.deep.equal(['account.password_set', []])
       expect(JSON.stringify(event)).not.to.match(/another horse|argon2/)
@@ -331,7 +299,7 @@ describe('the administration of accounts', function () {
     })
 
     it('the status: a disabled account is signed out and cannot sign in until it is enabled', async () => {
-      const owner = await holderOf()
+      const owner = await at.somebody()
       expect((await patch(owner.id, { status: 'disabled' })).json()).to.include({ status: 'disabled' })
       expect(await isSignedIn(owner.bearer)).to.equal(false)
       const refresh = await api('POST', '/session/refresh', { json: { refresh_token: owner.refresh } })
@@ -339,12 +307,12 @@ describe('the administration of accounts', function () {
       expect((await api('POST', '/session', { json: { login: owner.email, password: PASSWORD } })).status).to.equal(401)
       expect((await patch(owner.id, { status: 'active' })).json()).to.include({ status: 'active' })
       expect(await isSignedIn(owner.bearer)).to.equal(false)
-      await signIn(owner.email)
+      await at.signIn(owner.email)
       expect(await actionsOf(owner.id)).to.deep.equal(['account.disabled', 'account.enabled'])
     })
 
     it('what decisions rest on is forgotten when the status changes, and not for a name', async () => {
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       const { db } = world.stores.database
       const touches = () => db.selectFrom('access_changes').select('kind').where('subject', '=', id).execute()
       await patch(id, { first_name: 'A' })
@@ -357,13 +325,13 @@ describe('the administration of accounts', function () {
     })
 
     it('nothing, and records nothing, when nothing differs', async () => {
-      const { id, email } = await newAccount({ firstName: 'A' })
+      const { id, email } = await at.newAccount({ firstName: 'A' })
       expect((await patch(id, { first_name: 'A', email, status: 'active' })).status).to.equal(200)
       expect(await actionsOf(id)).to.deep.equal([])
     })
 
     it('no member that is unknown or malformed', async () => {
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       for (const json of [
         { id: NOBODY },
         { password_hash: 'x' },
@@ -378,7 +346,7 @@ describe('the administration of accounts', function () {
     })
 
     it('not the own address or password of an administrator, who proves himself at /me for that', async () => {
-      const self = await holderOf('hr')
+      const self = await at.somebody('hr')
       for (const member of [
         { email: 'me@example.org' },
         { email_verified: false },
@@ -416,14 +384,14 @@ describe('the administration of accounts', function () {
     }
 
     it('for single sessions as well', async () => {
-      const { items } = (await api('GET', `/accounts/${root.id}/sessions`, { bearer: admin })).json<Page>()
+      const { items } = (await api('GET', `/accounts/${root.id}/sessions`, { bearer: admin })).json<Page<Item>>()
       const path = `/accounts/${root.id}/sessions/${items[0]?.id}`
       expect(problemOf(await api('DELETE', path, { bearer: admin }))).to.deep.equal(FORBIDDEN)
       expect(await isSignedIn(root.bearer)).to.equal(true)
     })
 
     it('counts what an account holds by a disabled status as well: enabling is no detour', async () => {
-      const sleeping = await newAccount()
+      const sleeping = await at.newAccount()
       await world.core.access.assignRole(sleeping.id, 'superuser')
       await world.core.accounts.disable(sleeping.id)
       const path = `/accounts/${sleeping.id}`
@@ -443,7 +411,7 @@ describe('the administration of accounts', function () {
     })
 
     it('of two superusers who disable each other at the same moment one stays', async () => {
-      const rival = await holderOf('superuser')
+      const rival = await at.somebody('superuser')
       const replies = await Promise.all([
         api('PATCH', `/accounts/${rival.id}`, { bearer: root.bearer, json: { status: 'disabled' } }),
         another('PATCH', `/accounts/${root.id}`, { bearer: rival.bearer, json: { status: 'disabled' } }),
@@ -452,17 +420,15 @@ describe('the administration of accounts', function () {
       expect(won).to.have.lengthOf(1)
       await world.core.accounts.enable(root.id)
       await world.core.accounts.enable(rival.id)
-      root = {
-        id: root.id,
-        bearer: (await signIn((await world.core.accounts.findById(root.id))?.email ?? '')).access_token,
-      }
+      const { email = '' } = (await world.core.accounts.findById(root.id)) ?? {}
+      root = { id: root.id, bearer: (await at.signIn(email)).access_token }
       expect((await api('DELETE', `/accounts/${rival.id}`, { bearer: root.bearer })).status).to.equal(204)
     })
   })
 
   describe('deletes', () => {
     it('an account at once, with every session and token of it', async () => {
-      const owner = await holderOf()
+      const owner = await at.somebody()
       const reply = await api('DELETE', `/accounts/${owner.id}`, { bearer: admin })
       expect([reply.status, reply.text]).to.deep.equal([204, ''])
       expect(await isSignedIn(owner.bearer)).to.equal(false)
@@ -474,7 +440,7 @@ describe('the administration of accounts', function () {
     })
 
     it('once, of simultaneous requests', async () => {
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       const calls = [api, another, api, another].map((call) => call('DELETE', `/accounts/${id}`, { bearer: admin }))
       expect((await Promise.all(calls)).map(({ status }) => status).sort()).to.deep.equal([204, 404, 404, 404])
       expect(await actionsOf(id)).to.deep.equal(['account.deleted'])
@@ -483,16 +449,16 @@ describe('the administration of accounts', function () {
 
   describe('ends sessions', () => {
     it('one by one: the others go on, and nobody else is touched', async () => {
-      const owner = await holderOf()
-      const second = (await signIn(owner.email)).access_token
-      const stranger = await holderOf()
+      const owner = await at.somebody()
+      const second = (await at.signIn(owner.email)).access_token
+      const stranger = await at.somebody()
       const list = async () =>
-        (await api('GET', `/accounts/${owner.id}/sessions?limit=1`, { bearer: admin })).json<Page>()
+        (await api('GET', `/accounts/${owner.id}/sessions?limit=1`, { bearer: admin })).json<Page<Item>>()
       const first = await list()
       expect(first.items).to.have.lengthOf(1)
       expect(first.items[0]).to.include({ current: false, kind: 'grant', client_id: 'usher' })
       const rest = await api('GET', `/accounts/${owner.id}/sessions?cursor=${first.next_cursor}`, { bearer: admin })
-      expect(rest.json<Page>()).to.include({ next_cursor: null }).and.to.have.property('items').with.lengthOf(1)
+      expect(rest.json<Page<Item>>()).to.include({ next_cursor: null }).and.to.have.property('items').with.lengthOf(1)
       const path = `/accounts/${owner.id}/sessions/${first.items[0]?.id}`
       // A session of somebody else is none of this account.
       expect(problemOf(await api('DELETE', path.replace(owner.id, stranger.id), { bearer: admin }))).to.deep.equal(
@@ -506,8 +472,8 @@ describe('the administration of accounts', function () {
     })
 
     it('all of them, as often as it is asked', async () => {
-      const owner = await holderOf()
-      const { access_token: second } = await signIn(owner.email)
+      const owner = await at.somebody()
+      const { access_token: second } = await at.signIn(owner.email)
       for (const call of [api, another]) {
         expect((await call('DELETE', `/accounts/${owner.id}/sessions`, { bearer: admin })).status).to.equal(204)
       }
@@ -516,14 +482,14 @@ describe('the administration of accounts', function () {
         items: [],
         next_cursor: null,
       })
-      await signIn(owner.email)
+      await at.signIn(owner.email)
     })
 
     it('of nobody where there is nobody', async () => {
       for (const [method, path] of ROUTES.slice(5)) {
         expect(problemOf(await api(method, path, { bearer: admin })), path).to.deep.equal(NOT_FOUND)
       }
-      const { id } = await newAccount()
+      const { id } = await at.newAccount()
       expect(problemOf(await api('DELETE', `/accounts/${id}/sessions/nonsense`, { bearer: admin }))).to.deep.equal(
         NOT_FOUND,
       )
@@ -531,7 +497,7 @@ describe('the administration of accounts', function () {
   })
 
   it('mails a reset code to the owner, and none to a disabled account', async () => {
-    const { id, email } = await newAccount()
+    const { id, email } = await at.newAccount()
     const reply = await api('POST', `/accounts/${id}/password-reset`, { bearer: admin })
     expect([reply.status, reply.json()]).to.deep.equal([202, { status: 'accepted' }])
     expect(await actionsOf(id)).to.deep.equal(['account.password_reset_requested'])

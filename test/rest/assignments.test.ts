@@ -8,7 +8,6 @@ import {
   NOBODY,
   NOT_FOUND,
   type Page,
-  type Person,
   refuseBadQueries,
   startAdministration,
   UNAUTHENTICATED,
@@ -17,6 +16,7 @@ import { createApi, pointersOf, problemOf } from '../support/api.ts'
 import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
 import { postgresUrl } from '../support/database.ts'
 import { createFaultProxy } from '../support/fault-proxy.ts'
+import type { Person } from '../support/people.ts'
 import { startWorld } from '../support/world.ts'
 
 const LINKS = [

@@ -1,14 +1,11 @@
 /** /api/v1/clients: what administrators do with clients, and that no client is a detour to more rights. */
 import { expect } from 'chai'
-import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
-import { PASSWORD } from '../support/code-flow.ts'
+import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, type Page, UNAUTHENTICATED } from '../support/administration.ts'
+import { type Api, pointersOf, problemOf } from '../support/api.ts'
 import { basic, send } from '../support/http.ts'
-import { startWorld, type World } from '../support/world.ts'
+import { type PeopledWorld, startPeopledWorld } from '../support/people.ts'
+import type { World } from '../support/world.ts'
 
-const UNAUTHENTICATED = [401, 'unauthenticated']
-const FORBIDDEN = [403, 'forbidden']
-const BAD_REQUEST = [400, 'bad_request']
-const NOT_FOUND = [404, 'not_found']
 const CONFLICT = [409, 'conflict']
 const CALLBACK = 'https://app.example/cb'
 const BROWSER = { type: 'spa', redirect_uris: [CALLBACK] }
@@ -18,47 +15,33 @@ interface Item {
   id: string
   name: string
 }
-interface Page {
-  items: Item[]
-  next_cursor: string | null
-}
 
 describe('the administration of clients', function () {
   this.timeout(30_000)
+  let at: PeopledWorld
   let world: World
   let api: Api
   let another: Api
   let admin: string
   let root: string
-  let serial = 0
 
   before(async function () {
     this.timeout(40_000)
-    world = await startWorld({ servers: 2 })
-    api = createApi(world)
-    another = createApi(world, 1)
-    const { ensureRole } = world.core.access
-    await ensureRole({ key: 'operations', permissions: ['clients_admin'] })
-    await ensureRole({ key: 'security', permissions: ['clients_admin', 'permissions_admin'] })
-    await ensureRole({ key: 'other-admin', permissions: ['permissions_admin', 'accounts_admin'] })
+    at = await startPeopledWorld({
+      roles: {
+        operations: ['clients_admin'],
+        security: ['clients_admin', 'permissions_admin'],
+        'other-admin': ['permissions_admin', 'accounts_admin'],
+      },
+    })
+    ;({ world, api, another } = at)
     root = await holderOf('superuser')
     admin = await holderOf('operations')
   })
-  after(() => world?.stop())
+  after(() => at?.world.stop())
 
-  async function holderOf(role?: string): Promise<string> {
-    serial += 1
-    const email = `person-${serial}@example.org`
-    const { id } = await world.core.accounts.create({ email, password: PASSWORD, emailVerified: true })
-    if (role !== undefined) await world.core.access.assignRole(id, role)
-    const reply = await api('POST', '/session', { json: { login: email, password: PASSWORD } })
-    expect(reply.status, reply.text).to.equal(200)
-    return reply.json<{ access_token: string }>().access_token
-  }
-  const newId = () => {
-    serial += 1
-    return `app-${serial}`
-  }
+  const holderOf = async (...roles: string[]) => (await at.somebody(...roles)).bearer
+  const newId = () => at.unique('app')
   const create = (json: object, bearer = admin, headers = {}) => api('POST', '/clients', { bearer, json, headers })
   const created = async (json: object, bearer = root) => {
     const reply = await create({ id: newId(), ...json }, bearer)
@@ -67,9 +50,7 @@ describe('the administration of clients', function () {
   }
   const patch = (id: string, json: object, { bearer = admin, headers = {} } = {}) =>
     api('PATCH', `/clients/${id}`, { bearer, json, headers })
-  const eventsOf = (id: string) =>
-    world.stores.database.db.selectFrom('audit_events').selectAll().where('target_id', '=', id).orderBy('id').execute()
-  const actionsOf = async (id: string) => (await eventsOf(id)).map(({ action }) => action)
+  const actionsOf = async (id: string) => (await at.eventsOf(id)).map(({ action }) => action)
   const tokenFor = (id: string, secret: string) =>
     send(world.servers[0]?.address ?? '', world.issuer, '/oauth2/token', {
       headers: { Authorization: basic(id, secret) },
@@ -119,7 +100,7 @@ describe('the administration of clients', function () {
       expect((await tokenFor('worker', secret)).status).to.equal(200)
       const read = await api('GET', '/clients/worker', { bearer: admin })
       expect([read.headers.etag, read.json()]).to.deep.equal([reply.headers.etag, client])
-      const [event] = await eventsOf('worker')
+      const [event] = await at.eventsOf('worker')
       expect(event).to.include({ action: 'client.created', actor_kind: 'account', target_kind: 'client' })
       expect(event?.after).to.deep.equal(client)
       const digest = (await world.core.clients.find('worker'))?.secretDigest ?? 'none'
@@ -159,7 +140,7 @@ describe('the administration of clients', function () {
         [{ ...BROWSER, access_token_ttl_seconds: '60' }, '/access_token_ttl_seconds'],
         [{ ...BROWSER, audience: 'no uri' }, '/audience'],
         [{ ...BROWSER, metadata: { client_secret: 'x' } }, '/metadata/client_secret'],
-        [{ ...MACHINE, id: '01890000-0000-7000-8000-000000000000' }, '/id'],
+        [{ ...MACHINE, id: NOBODY }, '/id'],
       ] as const) {
         const reply = await create({ id, ...json })
         expect(problemOf(reply), JSON.stringify(json)).to.deep.equal(BAD_REQUEST)
@@ -188,7 +169,7 @@ describe('the administration of clients', function () {
         const reply = await api('GET', `/clients?${search}`, { bearer: admin })
         expect(reply.status, reply.text).to.equal(200)
         expect(reply.text).not.to.match(/digest|secret_d/)
-        const page = reply.json<Page>()
+        const page = reply.json<Page<Item>>()
         ids.push(...page.items.map(({ id }) => id))
         cursor = page.next_cursor
       } while (cursor)
@@ -245,7 +226,7 @@ describe('the administration of clients', function () {
       })
       expect(reply.json()).not.to.have.property('client_secret')
       expect((await tokenFor(id, secret)).status).to.equal(200)
-      const [, event] = await eventsOf(id)
+      const [, event] = await at.eventsOf(id)
       expect(event).to.include({ action: 'client.changed', request_id: reply.headers['x-request-id'] })
       expect(event?.before).to.include({ audience: 'https://api.example' })
       expect(event?.after).to.deep.equal(reply.json())
@@ -272,7 +253,7 @@ describe('the administration of clients', function () {
       expect(found && world.core.clients.compareSecret(found, secret)).to.equal(true)
       const read = await api('GET', `/clients/${id}`, { bearer: admin })
       expect([read.headers.etag, read.json()]).to.deep.equal([reply.headers.etag, client])
-      expect(JSON.stringify(await eventsOf(id))).not.to.contain(secret)
+      expect(JSON.stringify(await at.eventsOf(id))).not.to.contain(secret)
     })
 
     it('nothing to what a registration would refuse, and nothing of a client of the server', async () => {
@@ -306,7 +287,7 @@ describe('the administration of clients', function () {
       expect(reply.headers['cache-control']).to.equal('no-store')
       expect([(await tokenFor(id, old)).status, (await tokenFor(id, secret)).status]).to.deep.equal([401, 200])
       expect(await actionsOf(id)).to.deep.equal(['client.created', 'client.secret_rotated'])
-      expect(JSON.stringify(await eventsOf(id))).not.to.contain(secret)
+      expect(JSON.stringify(await at.eventsOf(id))).not.to.contain(secret)
     })
 
     it('to no client that has none', async () => {

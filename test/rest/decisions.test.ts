@@ -3,19 +3,16 @@ import { expect } from 'chai'
 import { decodeJwt, importJWK, SignJWT } from 'jose'
 import { openKeyring } from '../../src/oidc/keystore.ts'
 import { type AccessModel, accessModel } from '../support/access-model.ts'
+import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, UNAUTHENTICATED } from '../support/administration.ts'
 import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
-import { createCodeFlow, PASSWORD, type TokenResponse, tokensOf } from '../support/code-flow.ts'
+import { createCodeFlow, type TokenResponse, tokensOf } from '../support/code-flow.ts'
 import { postgresUrl } from '../support/database.ts'
 import { createProver } from '../support/dpop.ts'
 import { createFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { basic, send } from '../support/http.ts'
+import { type PeopledWorld, startPeopledWorld } from '../support/people.ts'
 import { startWorld, type World } from '../support/world.ts'
 
-const UNAUTHENTICATED = [401, 'unauthenticated']
-const FORBIDDEN = [403, 'forbidden']
-const BAD_REQUEST = [400, 'bad_request']
-const NOT_FOUND = [404, 'not_found']
-const NOBODY = '01890000-0000-7000-8000-000000000000'
 const SHOP = 'https://shop.example'
 
 interface Decision {
@@ -25,28 +22,28 @@ interface Decision {
 
 describe('decisions over REST', function () {
   this.timeout(30_000)
+  let at: PeopledWorld
   let world: World
   let api: Api
   let another: Api
   let model: AccessModel
   let service: string
-  let serial = 0
 
   before(async function () {
     this.timeout(40_000)
-    world = await startWorld({ servers: 2 })
-    api = createApi(world)
-    another = createApi(world, 1)
-    const { access, clients } = world.core
-    await access.initialize()
-    for (const key of ['movies:read', 'movies:edit', 'movies:delete']) await access.ensurePermission({ key })
-    await access.ensureRole({ key: 'editor', permissions: ['movies:read', 'movies:edit'] })
-    await access.ensureRole({ key: 'admin', permissions: ['permissions_admin'] })
-    await access.ensureRole({ key: 'people-admin', permissions: ['accounts_admin'] })
-    await access.ensureRole({ key: 'team-admin', permissions: ['teams_admin'] })
+    at = await startPeopledWorld({
+      permissions: ['movies:read', 'movies:edit', 'movies:delete'],
+      roles: {
+        editor: ['movies:read', 'movies:edit'],
+        admin: ['permissions_admin'],
+        'people-admin': ['accounts_admin'],
+        'team-admin': ['teams_admin'],
+      },
+    })
+    ;({ world, api, another } = at)
     model = accessModel(world.stores.database.db)
-    service = await machine('movies', ['access:read'])
-    await clients.create({
+    service = await at.machine('movies', ['access:read'])
+    await world.core.clients.create({
       id: 'shop',
       type: 'spa',
       firstParty: true,
@@ -55,30 +52,9 @@ describe('decisions over REST', function () {
       audience: SHOP,
     })
   })
-  after(() => world?.stop())
+  after(() => at?.world.stop())
 
-  /** The access token of a client by itself. */
-  async function machine(id: string, scopes: string[], scope = scopes.join(' ')): Promise<string> {
-    const { secret = '' } = await world.core.clients.create({ id, type: 'machine', scopes })
-    const reply = await send(world.servers[0]?.address ?? '', world.issuer, '/oauth2/token', {
-      form: { grant_type: 'client_credentials', ...(scope ? { scope } : {}) },
-      headers: { Authorization: basic(id, secret) },
-    })
-    expect(reply.status, reply.text).to.equal(200)
-    return reply.json<TokenResponse>().access_token
-  }
-  async function somebody(...roles: string[]) {
-    serial += 1
-    const login = `person-${serial}@example.org`
-    const { id } = await world.core.accounts.create({ email: login, password: PASSWORD, emailVerified: true })
-    for (const role of roles) await world.core.access.assignRole(id, role)
-    return { id, login, bearer: await tokenOf(login) }
-  }
-  async function tokenOf(login: string, more: object = {}): Promise<string> {
-    const reply = await api('POST', '/session', { json: { login, password: PASSWORD, ...more } })
-    expect(reply.status, reply.text).to.equal(200)
-    return reply.json<TokenResponse>().access_token
-  }
+  const tokenOf = async (login: string, more: object = {}) => (await at.signIn(login, more)).access_token
   const ask = (id: string, permissions: string, more = '', bearer: string | undefined = service, call = api) =>
     call(
       'GET',
@@ -124,15 +100,15 @@ describe('decisions over REST', function () {
     })
 
     it('finds good the tokens of accounts and of clients, for whatever audience', async () => {
-      const { bearer, login } = await somebody()
+      const { bearer, email } = await at.somebody()
       expect(await judgeToken(bearer)).to.deep.equal(VALID)
-      expect(await judgeToken(await tokenOf(login, { client_id: 'shop' }))).to.deep.equal(VALID)
+      expect(await judgeToken(await tokenOf(email, { client_id: 'shop' }))).to.deep.equal(VALID)
       expect(await judgeToken(service)).to.deep.equal(VALID)
       expect((await judge({ Authorization: `Bearer ${service}` })).headers['cache-control']).to.equal('no-store')
     })
 
     it('tells of a token whose time is over, also when it was revoked', async () => {
-      const { bearer } = await somebody()
+      const { bearer } = await at.somebody()
       const { iat = 0, ...claims } = decodeJwt(bearer)
       const old = await signed({ ...claims, iat: iat - 1_000, exp: iat - 500 })
       expect(await judgeToken(old)).to.deep.equal(refused('Token has expired'))
@@ -141,7 +117,7 @@ describe('decisions over REST', function () {
     })
 
     it('tells of a revoked token, from every process', async () => {
-      const { bearer } = await somebody()
+      const { bearer } = await at.somebody()
       expect(await judgeToken(bearer, another)).to.deep.equal(VALID)
       await api('DELETE', '/session', { bearer })
       for (const call of [api, another]) {
@@ -150,7 +126,7 @@ describe('decisions over REST', function () {
     })
 
     it('cannot verify what is not an access token of ours', async () => {
-      const { bearer } = await somebody()
+      const { bearer } = await at.somebody()
       const [header, , signature] = bearer.split('.')
       const claims = decodeJwt(bearer)
       const forged = await new SignJWT(claims)
@@ -204,14 +180,18 @@ describe('decisions over REST', function () {
     })
 
     it('no other account, no administrator of other things, no client without the scope, no token for another service', async () => {
-      const [owner, other, teams] = [await somebody('editor'), await somebody('editor'), await somebody('team-admin')]
-      const admin = await somebody('admin')
+      const [owner, other, teams] = [
+        await at.somebody('editor'),
+        await at.somebody('editor'),
+        await at.somebody('team-admin'),
+      ]
+      const admin = await at.somebody('admin')
       const others = [
         other.bearer,
         teams.bearer,
-        await machine(`scopeless-${owner.id}`, []),
-        await machine(`greedy-${owner.id}`, ['access:read', 'other:read'], 'other:read'),
-        await tokenOf(admin.login, { client_id: 'shop' }),
+        await at.machine(`scopeless-${owner.id}`, []),
+        await at.machine(`greedy-${owner.id}`, ['access:read', 'other:read'], 'other:read'),
+        await tokenOf(admin.email, { client_id: 'shop' }),
       ]
       for (const bearer of others) {
         for (const [method, path, json] of ROUTES(owner.id)) {
@@ -221,14 +201,14 @@ describe('decisions over REST', function () {
     })
 
     it('the account itself, administrators, and clients with access:read', async () => {
-      const owner = await somebody('editor')
+      const owner = await at.somebody('editor')
       const callers = [
         service,
         owner.bearer,
-        await tokenOf(owner.login, { client_id: 'shop' }),
-        (await somebody('admin')).bearer,
-        (await somebody('people-admin')).bearer,
-        (await somebody('superuser')).bearer,
+        await tokenOf(owner.email, { client_id: 'shop' }),
+        (await at.somebody('admin')).bearer,
+        (await at.somebody('people-admin')).bearer,
+        (await at.somebody('superuser')).bearer,
       ]
       for (const bearer of callers) {
         for (const [method, path, json] of ROUTES(owner.id)) {
@@ -243,7 +223,7 @@ describe('decisions over REST', function () {
     })
 
     it('no administrator any longer whose role was taken away through another process', async () => {
-      const [admin, owner] = [await somebody('admin'), await somebody('editor')]
+      const [admin, owner] = [await at.somebody('admin'), await at.somebody('editor')]
       expect((await ask(owner.id, 'movies:edit', '', admin.bearer, another)).status).to.equal(200)
       await world.core.access.removeRole(admin.id, 'admin')
       await untilDenied(() => ask(owner.id, 'movies:edit', '', admin.bearer, another), 403)
@@ -269,7 +249,7 @@ describe('decisions over REST', function () {
   })
 
   it('are the same for an id in capital letters', async () => {
-    const { id } = await somebody('editor')
+    const { id } = await at.somebody('editor')
     expect((await ask(id.toUpperCase(), 'movies:edit')).json()).to.deep.equal({ valid: true })
   })
 
@@ -285,7 +265,7 @@ describe('decisions over REST', function () {
     ]
     for (const [permissions, isMet] of QUESTIONS) {
       it(`${JSON.stringify(permissions)}: ${isMet}, by query and by body`, async () => {
-        const { id } = await somebody('editor')
+        const { id } = await at.somebody('editor')
         expect((await ask(id, JSON.stringify(permissions))).json()).to.deep.equal({ valid: isMet })
         expect((await askByBody(id, { permissions })).json()).to.deep.equal({ valid: isMet })
       })
@@ -300,7 +280,7 @@ describe('decisions over REST', function () {
     })
 
     it('and say why, when asked', async () => {
-      const { id } = await somebody('editor')
+      const { id } = await at.somebody('editor')
       const question = JSON.stringify({ all: ['movies:edit', 'movies:delete'] })
       const expected: Decision = {
         valid: false,
@@ -326,7 +306,7 @@ describe('decisions over REST', function () {
     })
 
     it('the same for all who ask at the same moment', async () => {
-      const { id } = await somebody('editor')
+      const { id } = await at.somebody('editor')
       const replies = await Promise.all(
         Array.from({ length: 40 }, (_, index) => ask(id, 'movies:edit', '', service, index % 2 ? api : another)),
       )
@@ -381,7 +361,7 @@ describe('decisions over REST', function () {
     })
 
     it('that is deeper or wider than anybody needs, and answers one at the limit', async () => {
-      const { id } = await somebody('editor')
+      const { id } = await at.somebody('editor')
       const deep = (levels: number) => `${'{"any":['.repeat(levels)}"movies:edit"${']}'.repeat(levels)}`
       const wide = (parts: number) => ({ permissions: { any: [...new Array(parts - 1).fill('x'), 'movies:edit'] } })
       expect((await ask(id, deep(16))).json()).to.deep.equal({ valid: true })
@@ -411,15 +391,13 @@ describe('decisions over REST', function () {
       await model.include(buyer, await roleId('editor'))
       const team = await model.team('customers')
       await model.giveTeam(team, buyer)
-      serial += 1
-      const login = `person-${serial}@example.org`
-      const { id } = await world.core.accounts.create({ email: login, password: PASSWORD, emailVerified: true })
+      const { id, email } = await at.newAccount()
       await model.join(id, team)
-      expect(decodeJwt(await tokenOf(login, { client_id: 'store' }))).to.deep.include({
+      expect(decodeJwt(await tokenOf(email, { client_id: 'store' }))).to.deep.include({
         roles: ['buyer', 'editor', 'user'],
         permissions: ['movies:edit', 'movies:read', 'shop:buy'],
       })
-      const own = decodeJwt(await tokenOf(login))
+      const own = decodeJwt(await tokenOf(email))
       expect(own).to.deep.include({ roles: ['buyer', 'editor', 'user'] })
       expect(own).to.not.have.property('permissions')
     })

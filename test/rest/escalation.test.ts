@@ -12,12 +12,12 @@ import {
   type Keyed,
   NOBODY,
   NOT_FOUND,
-  type Person,
   startAdministration,
 } from '../support/administration.ts'
 import { type Api, createApi, type Problem, problemOf } from '../support/api.ts'
 import { PASSWORD, type TokenResponse, tokensOf } from '../support/code-flow.ts'
 import { basic, type Reply, send } from '../support/http.ts'
+import type { Person } from '../support/people.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 type Call = readonly [method: string, path: string, json?: unknown]

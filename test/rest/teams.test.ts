@@ -1,15 +1,9 @@
 /** /api/v1/teams: the tree of teams, their members and roles, by administrators and by managers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
-import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
-import { startWorld, type World } from '../support/world.ts'
-
-const UNAUTHENTICATED = [401, 'unauthenticated']
-const FORBIDDEN = [403, 'forbidden']
-const BAD_REQUEST = [400, 'bad_request']
-const NOT_FOUND = [404, 'not_found']
-const NOBODY = '01890000-0000-7000-8000-000000000000'
+import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, type Page, UNAUTHENTICATED } from '../support/administration.ts'
+import { type Api, pointersOf, problemOf } from '../support/api.ts'
+import { type PeopledWorld, type Person, startPeopledWorld } from '../support/people.ts'
 
 interface Team {
   id: string
@@ -17,55 +11,37 @@ interface Team {
   description: string
   parent: string | null
 }
-interface Page<T> {
-  items: T[]
-  next_cursor: string | null
-}
 
 describe('the administration of teams', function () {
   this.timeout(30_000)
-  let world: World
+  let at: PeopledWorld
   let api: Api
   let another: Api
-  let admin: { id: string; bearer: string }
-  let serial = 0
+  let admin: Person
 
   before(async function () {
     this.timeout(40_000)
-    world = await startWorld({ servers: 2 })
-    api = createApi(world)
-    another = createApi(world, 1)
-    const { access } = world.core
-    await access.initialize()
-    for (const key of ['film:edit', 'film:delete']) await access.ensurePermission({ key })
-    await access.ensureRole({ key: 'editor', permissions: ['film:edit'] })
-    await access.ensureRole({ key: 'remover', permissions: ['film:delete'] })
-    await access.ensureRole({ key: 'team-admin', permissions: ['teams_admin', 'film:edit'] })
-    await access.ensureRole({ key: 'other-admin', permissions: ['permissions_admin', 'accounts_admin'] })
-    admin = await somebody('team-admin')
+    at = await startPeopledWorld({
+      permissions: ['film:edit', 'film:delete'],
+      roles: {
+        editor: ['film:edit'],
+        remover: ['film:delete'],
+        'team-admin': ['teams_admin', 'film:edit'],
+        'other-admin': ['permissions_admin', 'accounts_admin'],
+      },
+    })
+    ;({ api, another } = at)
+    admin = await at.somebody('team-admin')
   })
-  after(() => world?.stop())
+  after(() => at?.world.stop())
 
-  const next = () => {
-    serial += 1
-    return serial
-  }
-  async function somebody(role?: string) {
-    const email = `person-${next()}@example.org`
-    const { id } = await world.core.accounts.create({ email, password: PASSWORD, emailVerified: true })
-    if (role !== undefined) await world.core.access.assignRole(id, role)
-    const reply = await api('POST', '/session', { json: { login: email, password: PASSWORD } })
-    return { id, bearer: reply.json<TokenResponse>().access_token }
-  }
   const asAdmin = (method: string, path: string, json?: unknown, headers = {}) =>
     api(method, path, { bearer: admin.bearer, json, headers })
   async function newTeam(parent: string | null = null) {
-    const reply = await asAdmin('POST', '/teams', { key: `team-${next()}`, parent })
+    const reply = await asAdmin('POST', '/teams', { key: at.unique('team'), parent })
     expect(reply.status, reply.text).to.equal(201)
     return reply.json<Team>()
   }
-  const eventsOf = (id: string) =>
-    world.stores.database.db.selectFrom('audit_events').selectAll().where('target_id', '=', id).orderBy('id').execute()
 
   const ROUTES = [
     ['GET', '/teams'],
@@ -82,7 +58,7 @@ describe('the administration of teams', function () {
   ] as const
 
   it('is for administrators of teams, before anything else is looked at', async () => {
-    const people = [await somebody(), await somebody('other-admin')]
+    const people = [await at.somebody(), await at.somebody('other-admin')]
     for (const [method, path] of ROUTES) {
       expect(problemOf(await api(method, path, { json: '{' })), path).to.deep.equal(UNAUTHENTICATED)
       for (const { bearer } of people) {
@@ -142,7 +118,7 @@ describe('the administration of teams', function () {
 
   it('creates, reads, changes and deletes a team, and records who did', async () => {
     const top = await newTeam()
-    const created = await asAdmin('POST', '/teams', { key: `team-${next()}`, description: 'One', parent: top.key })
+    const created = await asAdmin('POST', '/teams', { key: at.unique('team'), description: 'One', parent: top.key })
     const team = created.json<Team>()
     expect(created.status).to.equal(201)
     expect(created.headers.location).to.equal(`/api/v1/teams/${team.id}`)
@@ -154,7 +130,7 @@ describe('the administration of teams', function () {
     expect(changed.json<Team>()).to.include({ description: 'Two', parent: null })
     expect((await asAdmin('DELETE', `/teams/${team.id}`)).status).to.equal(204)
     expect(problemOf(await asAdmin('DELETE', `/teams/${team.id}`))).to.deep.equal(NOT_FOUND)
-    const events = await eventsOf(team.id)
+    const events = await at.eventsOf(team.id)
     expect(events.map(({ action }) => action)).to.deep.equal(['team.created', 'team.changed', 'team.deleted'])
     for (const event of events)
       expect(event).to.include({ actor_kind: 'account', actor_id: admin.id, client_id: 'usher' })
@@ -164,8 +140,8 @@ describe('the administration of teams', function () {
   })
 
   it('creates once for one Idempotency-Key, and twice not at all', async () => {
-    const json = { key: `team-${next()}` }
-    const headers = { 'Idempotency-Key': `team-${serial}-key` }
+    const json = { key: at.unique('team') }
+    const headers = { 'Idempotency-Key': at.unique('team-key') }
     const [first, again] = [
       await asAdmin('POST', '/teams', json, headers),
       await asAdmin('POST', '/teams', json, headers),
@@ -184,7 +160,7 @@ describe('the administration of teams', function () {
   })
 
   it('lists in pages that neither repeat nor skip', async () => {
-    const prefix = `page-${next()}-`
+    const prefix = `${at.unique('page')}-`
     for (const key of ['a', 'B', 'c']) await asAdmin('POST', '/teams', { key: prefix + key })
     const seen: string[] = []
     let cursor: string | null = ''
@@ -209,7 +185,7 @@ describe('the administration of teams', function () {
   })
 
   it('adds a member once, however many ask at once, and removes it once', async () => {
-    const [team, person] = [await newTeam(), await somebody()]
+    const [team, person] = [await newTeam(), await at.somebody()]
     const add = (call: Api) =>
       call('POST', `/teams/${team.id}/members`, { bearer: admin.bearer, json: { account_id: person.id } })
     const rivals = await Promise.all([add(api), add(another), add(api), add(another)])
@@ -223,7 +199,7 @@ describe('the administration of teams', function () {
 
   it('gives roles that are effective in every process within a second, also below, and takes them', async () => {
     const top = await newTeam()
-    const [low, person] = [await newTeam(top.key), await somebody()]
+    const [low, person] = [await newTeam(top.key), await at.somebody()]
     await asAdmin('POST', `/teams/${low.id}/members`, { account_id: person.id })
     const holds = async (call: Api) => {
       const path = `/accounts/${person.id}/combined_permissions/validation?permissions={"any":["film:edit"]}`
@@ -258,7 +234,7 @@ describe('the administration of teams', function () {
 
   describe('by a manager', () => {
     async function managed() {
-      const [team, manager] = [await newTeam(), await somebody()]
+      const [team, manager] = [await newTeam(), await at.somebody()]
       const json = { account_id: manager.id, manager: true }
       expect((await asAdmin('POST', `/teams/${team.id}/members`, json)).status).to.equal(201)
       return { team, manager }
@@ -266,7 +242,7 @@ describe('the administration of teams', function () {
 
     it('is reading the team, and adding and removing its members', async () => {
       const { team, manager } = await managed()
-      const person = await somebody()
+      const person = await at.somebody()
       const { bearer } = manager
       for (const path of ['', '/members', '/roles']) {
         expect((await api('GET', `/teams/${team.id}${path}`, { bearer })).status, path).to.equal(200)
@@ -300,7 +276,7 @@ describe('the administration of teams', function () {
 
     it('who does not hold what reaches the team adds nobody', async () => {
       const { team, manager } = await managed()
-      const [person, superuser] = [await somebody(), await somebody('superuser')]
+      const [person, superuser] = [await at.somebody(), await at.somebody('superuser')]
       const given = await api('POST', `/teams/${team.id}/roles`, {
         bearer: superuser.bearer,
         json: { role: 'remover' },

@@ -1,18 +1,12 @@
 /** /api/v1/visibility_groups and /api/v1/visibility/decision: the tree of groups, and who sees what is whose. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
-import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
-import { basic, send } from '../support/http.ts'
-import { startWorld, type World } from '../support/world.ts'
+import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, type Page, UNAUTHENTICATED } from '../support/administration.ts'
+import { type Api, pointersOf, problemOf } from '../support/api.ts'
+import { type PeopledWorld, type Person, startPeopledWorld } from '../support/people.ts'
 
-const UNAUTHENTICATED = [401, 'unauthenticated']
-const FORBIDDEN = [403, 'forbidden']
-const BAD_REQUEST = [400, 'bad_request']
-const NOT_FOUND = [404, 'not_found']
 const CONFLICT = [409, 'conflict']
 const IN_USE = [409, 'in_use']
-const NOBODY = '01890000-0000-7000-8000-000000000000'
 const GROUPS = '/visibility_groups'
 
 interface Group {
@@ -21,10 +15,6 @@ interface Group {
   description: string
   parent: string | null
 }
-interface Page<T> {
-  items: T[]
-  next_cursor: string | null
-}
 interface Member {
   account_id: string
   created_at: string | null
@@ -32,43 +22,31 @@ interface Member {
 
 describe('the administration of visibility', function () {
   this.timeout(30_000)
-  let world: World
+  let at: PeopledWorld
   let api: Api
   let another: Api
-  let admin: { id: string; bearer: string }
+  let admin: Person
   let root: Group
-  let serial = 0
 
   before(async function () {
     this.timeout(40_000)
-    world = await startWorld({ servers: 2 })
-    api = createApi(world)
-    another = createApi(world, 1)
-    const { access, visibility } = world.core
-    await access.initialize()
-    await access.ensureRole({ key: 'team-admin', permissions: ['teams_admin'] })
-    await access.ensureRole({ key: 'hr', permissions: ['accounts_admin', 'permissions_admin'] })
-    admin = await somebody('team-admin')
-    const [first] = await visibility.all()
+    at = await startPeopledWorld({
+      roles: { 'team-admin': ['teams_admin'], hr: ['accounts_admin', 'permissions_admin'] },
+    })
+    ;({ api, another } = at)
+    admin = await at.somebody('team-admin')
+    const [first] = await at.world.core.visibility.all()
     root = (await asAdmin('GET', `${GROUPS}/${first?.id}`)).json<Group>()
   })
-  after(() => world?.stop())
+  after(() => at?.world.stop())
 
-  const next = () => {
-    serial += 1
-    return serial
-  }
-  async function somebody(role?: string) {
-    const email = `person-${next()}@example.org`
-    const { id } = await world.core.accounts.create({ email, password: PASSWORD, emailVerified: true })
-    if (role !== undefined) await world.core.access.assignRole(id, role)
-    const reply = await api('POST', '/session', { json: { login: email, password: PASSWORD } })
-    return { id, bearer: reply.json<TokenResponse>().access_token }
-  }
   const asAdmin = (method: string, path: string, json?: unknown, headers = {}) =>
     api(method, path, { bearer: admin.bearer, json, headers })
   async function newGroup(parent?: string) {
-    const reply = await asAdmin('POST', GROUPS, { key: `group-${next()}`, ...(parent === undefined ? {} : { parent }) })
+    const reply = await asAdmin('POST', GROUPS, {
+      key: at.unique('group'),
+      ...(parent === undefined ? {} : { parent }),
+    })
     expect(reply.status, reply.text).to.equal(201)
     return reply.json<Group>()
   }
@@ -76,7 +54,7 @@ describe('the administration of visibility', function () {
     call('POST', `${GROUPS}/${group.id}/members`, { bearer: admin.bearer, json: { account_id: id } })
 
   it('is for administrators of teams, before anything else is looked at', async () => {
-    const people = [await somebody(), await somebody('hr')]
+    const people = [await at.somebody(), await at.somebody('hr')]
     const routes = [
       ['GET', GROUPS],
       ['POST', GROUPS],
@@ -123,8 +101,8 @@ describe('the administration of visibility', function () {
   })
 
   it('creates, reads, changes and deletes a group, and records who did', async () => {
-    const headers = { 'Idempotency-Key': `group-${next()}-key` }
-    const json = { key: `group-${next()}`, description: 'One' }
+    const headers = { 'Idempotency-Key': at.unique('group-key') }
+    const json = { key: at.unique('group'), description: 'One' }
     const created = await asAdmin('POST', GROUPS, json, headers)
     const group = created.json<Group>()
     expect(created.status).to.equal(201)
@@ -142,13 +120,7 @@ describe('the administration of visibility', function () {
     expect(changed.json<Group>()).to.include({ description: 'Two', parent: 'root' })
     expect((await asAdmin('DELETE', `${GROUPS}/${group.id}`)).status).to.equal(204)
     expect(problemOf(await asAdmin('DELETE', `${GROUPS}/${group.id}`))).to.deep.equal(NOT_FOUND)
-    const { db } = world.stores.database
-    const events = await db
-      .selectFrom('audit_events')
-      .selectAll()
-      .where('target_id', '=', group.id)
-      .orderBy('id')
-      .execute()
+    const events = await at.eventsOf(group.id)
     expect(events.map(({ action }) => action)).to.deep.equal([
       ...['visibility_group.created', 'visibility_group.changed', 'visibility_group.deleted'],
     ])
@@ -157,7 +129,7 @@ describe('the administration of visibility', function () {
 
   it('keeps the root, and what is in use unless forced', async () => {
     expect(root).to.include({ key: 'root', parent: null })
-    const [top, person] = [await newGroup(), await somebody()]
+    const [top, person] = [await newGroup(), await at.somebody()]
     const low = await newGroup(top.key)
     await put(low, person)
     expect(problemOf(await asAdmin('DELETE', `${GROUPS}/${root.id}?force=true`))).to.deep.equal(CONFLICT)
@@ -180,7 +152,7 @@ describe('the administration of visibility', function () {
   })
 
   it('puts an account into one group at a time, once, and back into the root', async () => {
-    const [one, other, person] = [await newGroup(), await newGroup(), await somebody()]
+    const [one, other, person] = [await newGroup(), await newGroup(), await at.somebody()]
     const rivals = await Promise.all([put(one, person), put(one, person, another), put(one, person)])
     expect(rivals.map(({ status }) => status).sort()).to.deep.equal([200, 200, 201])
     expect((await put(other, person)).status).to.equal(201)
@@ -204,7 +176,7 @@ describe('the administration of visibility', function () {
     const question = (viewer: string, owner: string, level = 'group') => ({ viewer, owner, level })
 
     it('for the viewer himself, administrators and services that may read access, and for nobody else', async () => {
-      const [viewer, owner, hr] = [await somebody(), await somebody(), await somebody('hr')]
+      const [viewer, owner, hr] = [await at.somebody(), await at.somebody(), await at.somebody('hr')]
       const asked = question(viewer.id, owner.id)
       expect(problemOf(await ask(asked))).to.deep.equal(UNAUTHENTICATED)
       expect(problemOf(await ask(asked, owner.bearer)), 'the owner').to.deep.equal(FORBIDDEN)
@@ -213,16 +185,8 @@ describe('the administration of visibility', function () {
       }
       const twice = `/visibility/decision?${new URLSearchParams(asked)}&viewer=${owner.id}`
       expect(problemOf(await api('GET', twice, { bearer: owner.bearer }))).to.deep.equal(FORBIDDEN)
-      const service = async (id: string, scopes: string[]) => {
-        const { secret = '' } = await world.core.clients.create({ id, type: 'machine', scopes })
-        const reply = await send(world.servers[0]?.address ?? '', world.issuer, '/oauth2/token', {
-          form: { grant_type: 'client_credentials', ...(scopes.length > 0 ? { scope: scopes.join(' ') } : {}) },
-          headers: { Authorization: basic(id, secret) },
-        })
-        return reply.json<TokenResponse>().access_token
-      }
-      expect((await ask(asked, await service('films', ['access:read']))).json()).to.deep.equal({ visible: true })
-      expect(problemOf(await ask(asked, await service('robot', [])))).to.deep.equal(FORBIDDEN)
+      expect((await ask(asked, await at.machine('films', ['access:read']))).json()).to.deep.equal({ visible: true })
+      expect(problemOf(await ask(asked, await at.machine('robot', [])))).to.deep.equal(FORBIDDEN)
     })
 
     it('only what is asked well, of accounts that there are', async () => {
@@ -241,7 +205,7 @@ describe('the administration of visibility', function () {
     })
 
     it('by what is so now, in every process within a second', async () => {
-      const [top, viewer, owner] = [await newGroup(), await somebody(), await somebody()]
+      const [top, viewer, owner] = [await newGroup(), await at.somebody(), await at.somebody()]
       const low = await newGroup(top.key)
       const all = async () => {
         const replies = await Promise.all(

@@ -1,9 +1,8 @@
 /** Two servers with an administrator of permissions, and what every collection of keyed objects must do. */
 import { expect } from 'chai'
-import { type Api, createApi, pointersOf, problemOf } from './api.ts'
-import { PASSWORD, type TokenResponse } from './code-flow.ts'
+import { pointersOf, problemOf } from './api.ts'
 import type { Reply } from './http.ts'
-import { startWorld, type World } from './world.ts'
+import { type Person, startPeopledWorld } from './people.ts'
 
 export const UNAUTHENTICATED = [401, 'unauthenticated']
 export const FORBIDDEN = [403, 'forbidden']
@@ -20,58 +19,31 @@ export interface Page<T> {
   items: T[]
   next_cursor: string | null
 }
-export interface Person {
-  id: string
-  bearer: string
-}
 
 export type Administration = Awaited<ReturnType<typeof startAdministration>>
 
 /** `admin` holds permissions_admin and movies:edit, `root` everything, `nobody` nothing. */
 export async function startAdministration() {
-  const world: World = await startWorld({ servers: 2 })
-  const api: Api = createApi(world)
-  const another = createApi(world, 1)
-  const { access, accounts } = world.core
-  let serial = 0
-  await access.initialize()
-  for (const key of ['movies:edit', 'movies:delete']) await access.ensurePermission({ key })
-  await access.ensureRole({ key: 'editor', description: 'Edits', permissions: ['movies:edit'] })
-  await access.ensureRole({ key: 'remover', permissions: ['movies:delete'] })
-  await access.ensureRole({ key: 'rights', permissions: ['permissions_admin', 'movies:edit'] })
-  await access.ensureRole({ key: 'others', permissions: ['teams_admin', 'clients_admin', 'audit_read'] })
-  await access.ensureRole({ key: 'hr', permissions: ['accounts_admin'] })
-
-  const unique = (prefix: string): string => {
-    serial += 1
-    return `${prefix}-${serial}`
-  }
-  async function somebody(...roles: string[]): Promise<Person> {
-    const email = `${unique('person')}@example.org`
-    const { id } = await accounts.create({ email, password: PASSWORD, emailVerified: true })
-    for (const role of roles) await access.assignRole(id, role)
-    const reply = await api('POST', '/session', { json: { login: email, password: PASSWORD } })
-    expect(reply.status, reply.text).to.equal(200)
-    return { id, bearer: reply.json<TokenResponse>().access_token }
-  }
+  const place = await startPeopledWorld({
+    permissions: ['movies:edit', 'movies:delete'],
+    roles: {
+      editor: ['movies:edit'],
+      remover: ['movies:delete'],
+      rights: ['permissions_admin', 'movies:edit'],
+      others: ['teams_admin', 'clients_admin', 'audit_read'],
+      hr: ['accounts_admin'],
+    },
+  })
+  const { somebody, unique } = place
   const admin = await somebody('rights')
-  const calling =
-    ({ bearer }: Person) =>
-    (method: string, path: string, json?: unknown, headers: Record<string, string> = {}): Promise<Reply> =>
-      api(method, path, { bearer, json, headers })
-  const asAdmin = calling(admin)
+  const asAdmin = place.calling(admin)
 
   return {
-    world,
-    api,
-    another,
+    ...place,
     admin,
     root: await somebody('superuser'),
     nobody: await somebody(),
     others: await somebody('others'),
-    somebody,
-    unique,
-    calling,
     asAdmin,
 
     async create(path: string, more: object = {}): Promise<Keyed> {
@@ -79,14 +51,6 @@ export async function startAdministration() {
       expect(reply.status, reply.text).to.equal(201)
       return reply.json<Keyed>()
     },
-
-    eventsOf: (id: string) =>
-      world.stores.database.db
-        .selectFrom('audit_events')
-        .selectAll()
-        .where('target_id', '=', id)
-        .orderBy('id')
-        .execute(),
 
     /** All of a list, by pages of this size. */
     async all<T = Keyed>(path: string, limit: number): Promise<T[]> {
