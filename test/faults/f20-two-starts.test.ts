@@ -1,4 +1,5 @@
 /** F20: two servers start at once on an empty database and an empty keys directory. */
+import { readdir } from 'node:fs/promises'
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
 import pg from 'pg'
@@ -52,7 +53,10 @@ describe('F20: two servers start at once on nothing', function () {
   }
 
   it('migrates once and makes one superuser', async () => {
+    const migrations = await readdir(new URL('../../migrations', import.meta.url))
+    expect(await count('schema_migrations')).to.equal(migrations.length)
     expect(await count('accounts')).to.equal(1)
+    expect(await count(`account_roles join roles on id = role_id where key = 'superuser'`)).to.equal(1)
   })
 
   it('says the password once, by one of them', async () => {
