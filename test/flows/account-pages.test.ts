@@ -30,10 +30,12 @@ describe('the pages of an account', function () {
     createCodeFlow(of, { id: '-', redirectUri: '-' }).newAgent(server)
   const visit = (agent: UserAgent, path: string, of = world): Promise<Page> => agent.open(of.issuer + path)
   const pathOf = ({ url }: Page): string => url.pathname + url.search
-  const tokenOn = (page: Page): string =>
-    formsOf(page.text)
-      .flatMap(({ controls }) => controls)
-      .find(({ name }) => name === 'csrf')?.value ?? ''
+  function tokenOn({ text, url }: Page): string {
+    const controls = formsOf(text).flatMap((form) => form.controls)
+    const token = controls.find(({ name }) => name === 'csrf')?.value
+    if (!token) throw new Error(`no form at ${url.pathname} has a token`)
+    return token
+  }
 
   async function signedIn(person = ANNA, path = '/account'): Promise<{ agent: UserAgent; page: Page }> {
     const agent = newAgent()
@@ -140,7 +142,10 @@ describe('the pages of an account', function () {
       const anna = await signedIn()
       await signedIn(BOB) // a page with another session has forms
       const bob = await signedIn(BOB, '/account/sessions')
-      const [session] = (await world.core.sessions.all((await accountOf(ANNA.login)).id)).map(({ id }) => id)
+      const { id } = await accountOf(ANNA.login)
+      const sessionsOfAnna = async () => (await world.core.sessions.all(id)).map((session) => session.id).sort()
+      const before = await sessionsOfAnna()
+      const [session] = before
       for (const [action, fields] of [
         ['sessions/end', { session: session ?? '' }],
         ['sessions/end-others', {}],
@@ -149,6 +154,8 @@ describe('the pages of an account', function () {
         const page = await bob.agent.post(`${world.issuer}/account/${action}`, { csrf, ...fields })
         expect(page.status).to.equal(200)
       }
+      expect(before).not.to.be.empty
+      expect(await sessionsOfAnna()).to.deep.equal(before)
       expect(pathOf(await visit(anna.agent, '/account'))).to.equal('/account')
     })
 
