@@ -12,7 +12,10 @@ export function printTable(rows: readonly Row[], whenEmpty: string): void {
     return
   }
   const columns = Object.keys(first)
-  const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => (row[column] ?? '').length)))
+  // Not by the arguments of Math.max, of which a long list is too many.
+  const widths = columns.map((column) =>
+    rows.reduce((widest, row) => Math.max(widest, (row[column] ?? '').length), column.length),
+  )
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, at) => cell.padEnd(widths[at] ?? 0))
