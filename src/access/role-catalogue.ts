@@ -29,6 +29,11 @@ interface Keyed {
   key: string
 }
 
+interface Stored {
+  id: string
+  updatedAt: Date
+}
+
 export function createRoleCatalogue({ changes, stores, roles, permissions, resources }: RoleCatalogueDeps) {
   const asOperator = <T>(executor: Executor | undefined, work: (change: Change) => Promise<T>): Promise<T> =>
     executor ? changes.within(executor, OPERATOR, work) : changes.change(OPERATOR, work)
@@ -52,26 +57,14 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
     return { created }
   }
 
-  async function ensurePermission(input: PermissionInput, executor?: Executor): Promise<Outcome> {
+  const ensurePermission = async (input: PermissionInput, executor?: Executor): Promise<Outcome> => {
     checkKeyAndDescription(input)
-    return asOperator(executor, async (change) => {
-      const { key, ...wanted } = input
-      const before = await stores.permissions.findByKey(change.executor, key)
-      if (before) return outcomeOf(before, await permissions.change(change, before.id, wanted))
-      await permissions.create(change, input)
-      return 'created'
-    })
+    return asOperator(executor, (change) => bring(change, input, stores.permissions, permissions))
   }
 
-  async function ensureResource(input: ResourceInput, executor?: Executor): Promise<Outcome> {
+  const ensureResource = async (input: ResourceInput, executor?: Executor): Promise<Outcome> => {
     checkResource(input)
-    return asOperator(executor, async (change) => {
-      const { key, ...wanted } = input
-      const before = await stores.resources.findByKey(change.executor, key)
-      if (before) return outcomeOf(before, await resources.change(change, before.id, wanted))
-      await resources.create(change, input)
-      return 'created'
-    })
+    return asOperator(executor, (change) => bring(change, input, stores.resources, resources))
   }
 
   async function ensureRole(input: RoleInput, executor?: Executor): Promise<Outcome> {
@@ -180,6 +173,29 @@ export function createRoleCatalogue({ changes, stores, roles, permissions, resou
   }
 }
 
+/** How a noun is found and written by those who describe it. */
+interface Finding {
+  findByKey(executor: Executor, key: string): Promise<Stored | undefined>
+}
+interface Writing<Input extends { key: string }> {
+  create(by: Change, input: Input): Promise<unknown>
+  change(by: Change, id: string, wanted: Omit<Input, 'key'>): Promise<Stored>
+}
+
+/** Makes what has no such key yet, and changes what has it to be as described. */
+async function bring<Input extends { key: string }>(
+  change: Change,
+  input: Input,
+  store: Finding,
+  verbs: Writing<Input>,
+): Promise<Outcome> {
+  const { key, ...wanted } = input
+  const before = await store.findByKey(change.executor, key)
+  if (before) return outcomeOf(before, await verbs.change(change, before.id, wanted))
+  await verbs.create(change, input)
+  return 'created'
+}
+
 /** A body of the API names one role, a description of a role many. */
 function refuseAsInclude(error: unknown): never {
   if (!(error instanceof AppError && error.code === 'cycle')) throw error
@@ -188,7 +204,7 @@ function refuseAsInclude(error: unknown): never {
 }
 
 /** A change that changes nothing answers what was. */
-const outcomeOf = (before: { updatedAt: Date }, after: { updatedAt: Date }): Outcome =>
+const outcomeOf = (before: Stored, after: Stored): Outcome =>
   before.updatedAt.getTime() === after.updatedAt.getTime() ? 'unchanged' : 'changed'
 
 /** Throws bad_request (400) naming every key that names nothing. */
