@@ -6,6 +6,7 @@ export type By = Actor | Change
 
 export type ChangeBy = ReturnType<typeof changingBy>
 
+/** Makes what a use case writes through: a change of its own for an actor, the same change for whoever has begun one. */
 export const changingBy =
   ({ change }: Pick<AccessChanges, 'change'>) =>
   <T>(by: By, work: (change: Change) => Promise<T>): Promise<T> =>

@@ -146,7 +146,7 @@ export function createRoleAssignment({ db, changes, roles, graph, permissions }:
   }
 
   return {
-    /** The keys of the account's roles, sorted, for token claims. Every account is a `user`. */
+    /** The keys of the roles that an account was assigned, and of `user`, which every account has; sorted. */
     rolesOf,
 
     /**

@@ -1,5 +1,5 @@
 /** The roles, what they hold, and who holds them. Which role includes which is in role-graph-store.ts. */
-import { CompiledQuery, sql } from 'kysely'
+import { sql } from 'kysely'
 import { uuidv7 } from '../ids.ts'
 import { type PrefixPage, prefixPage } from '../storage/prefix-page.ts'
 import type { Executor } from '../storage/tables.ts'
@@ -14,17 +14,18 @@ export interface Batch {
   limit: number
 }
 
-// Asked for every token, so it is written once instead of built per call.
-const KEYS_OF_ACCOUNT =
-  'select roles.key from account_roles join roles on roles.id = account_roles.role_id where account_roles.account_id = $1'
-
 /** Every method takes the executor: the database, or the transaction its caller has opened. */
 export function createRoleStore() {
   return {
     /** The keys of the assigned roles, in no order. */
     async keysOfAccount(executor: Executor, accountId: string): Promise<string[]> {
-      const query: CompiledQuery<{ key: string }> = CompiledQuery.raw(KEYS_OF_ACCOUNT, [accountId])
-      return (await executor.executeQuery(query)).rows.map(({ key }) => key)
+      const rows = await executor
+        .selectFrom('account_roles')
+        .innerJoin('roles', 'roles.id', 'account_roles.role_id')
+        .select('roles.key')
+        .where('account_roles.account_id', '=', accountId)
+        .execute()
+      return rows.map(({ key }) => key)
     },
 
     async findByKey(executor: Executor, key: string): Promise<Role | undefined> {
