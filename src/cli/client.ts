@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { OPERATOR } from '../audit-event.ts'
 import type { Client, ClientAuthMethod, ClientType } from '../clients/client.ts'
 import type { ClientInput } from '../clients/client-registration.ts'
+import { clientMembers } from './client-members.ts'
 import { everyAfter } from './every-page.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
@@ -178,21 +179,12 @@ async function remove(id: string, { yes }: { yes?: boolean }): Promise<void> {
   console.log(`Deleted the client ${id}.`)
 }
 
-/** By the names of RFC 7591 where it has one. Nothing of the secret. */
+/** Nothing of the secret. */
 const presentClient = (client: Client): Record<string, unknown> =>
   withoutUndefined({
     client_id: client.id,
     client_name: client.name,
     type: client.type,
-    first_party: client.firstParty,
-    require_pkce: client.requirePkce,
-    token_endpoint_auth_method: client.tokenEndpointAuthMethod,
-    grant_types: client.grantTypes,
-    redirect_uris: client.redirectUris,
-    post_logout_redirect_uris: client.postLogoutRedirectUris,
-    scopes: client.scopes,
-    audience: client.audience,
-    access_token_ttl_seconds: client.accessTokenTtlSeconds,
-    refresh_token_ttl_seconds: client.refreshTokenTtlSeconds,
+    ...clientMembers(client),
     ...client.metadata,
   })

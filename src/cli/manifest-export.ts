@@ -3,6 +3,7 @@ import { Document } from 'yaml'
 import type { Account } from '../accounts/account.ts'
 import type { Client } from '../clients/client.ts'
 import type { Core } from '../compose.ts'
+import { clientMembers } from './client-members.ts'
 import { everyAfter, everyByKey } from './every-page.ts'
 import type { ManifestFile } from './manifest.ts'
 import { inOrder } from './manifest-order.ts'
@@ -67,16 +68,7 @@ const describeClient = (client: Client) => ({
   type: client.type,
   ...withoutUndefined({
     name: client.name,
-    first_party: client.firstParty,
-    require_pkce: client.requirePkce,
-    token_endpoint_auth_method: client.tokenEndpointAuthMethod,
-    grant_types: client.grantTypes,
-    redirect_uris: client.redirectUris,
-    post_logout_redirect_uris: client.postLogoutRedirectUris,
-    scopes: client.scopes,
-    audience: client.audience,
-    access_token_ttl_seconds: client.accessTokenTtlSeconds,
-    refresh_token_ttl_seconds: client.refreshTokenTtlSeconds,
+    ...clientMembers(client),
     metadata: client.metadata,
   }),
 })
