@@ -4,6 +4,7 @@ import type { AccountInput } from '../accounts/account-input.ts'
 import { OPERATOR } from '../audit-event.ts'
 import type { Core } from '../compose.ts'
 import type { SessionView } from '../sessions/sessions.ts'
+import { accountCalled } from './access-lookup.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
 import { inWords, printJson, printTable, withoutUndefined } from './output.ts'
@@ -98,7 +99,7 @@ async function create(options: CreateOptions): Promise<void> {
 
 async function show(login: string, { json }: { json?: boolean }): Promise<void> {
   const presented = await withCore(async (core) => {
-    const account = await find(core, login)
+    const account = await accountCalled(core, login)
     return { ...present(account), roles: await core.access.rolesOf(account.id) }
   })
   if (json) return printJson(presented)
@@ -118,7 +119,7 @@ async function enable(login: string): Promise<void> {
 }
 
 async function sessions(login: string, { json }: { json?: boolean }): Promise<void> {
-  const views = await withCore(async (core) => everySession(core, (await find(core, login)).id))
+  const views = await withCore(async (core) => core.sessions.all((await accountCalled(core, login)).id))
   if (json) return printJson(views.map(presentSession))
   const rows = views.map((view) => ({
     id: view.id,
@@ -133,7 +134,7 @@ async function sessions(login: string, { json }: { json?: boolean }): Promise<vo
 
 async function signOut(login: string): Promise<void> {
   const { email } = await withCore(async (core) => {
-    const account = await find(core, login)
+    const account = await accountCalled(core, login)
     await core.accountAdministration.signOut(OPERATOR, account.id)
     return account
   })
@@ -141,24 +142,7 @@ async function signOut(login: string): Promise<void> {
 }
 
 const change = async (core: Core, login: string, status: 'active' | 'disabled'): Promise<Account> =>
-  core.accountAdministration.change(OPERATOR, (await find(core, login)).id, { status }, () => undefined)
-
-async function find({ accounts }: Core, login: string): Promise<Account> {
-  const account = (await accounts.findById(login)) ?? (await accounts.findByLogin(login))
-  if (!account) throw new Error(`There is no account ${login}.`)
-  return account
-}
-
-async function everySession({ sessions: room }: Core, accountId: string): Promise<SessionView[]> {
-  const all: SessionView[] = []
-  let page = await room.list(accountId, { limit: 100 })
-  all.push(...page.items)
-  while (page.next) {
-    page = await room.list(accountId, { limit: 100, before: page.next })
-    all.push(...page.items)
-  }
-  return all
-}
+  core.accountAdministration.change(OPERATOR, (await accountCalled(core, login)).id, { status }, () => undefined)
 
 /** By the names of the OpenID claims where there is one. Of the password only whether there is one. */
 const present = (account: Account): Record<string, unknown> =>

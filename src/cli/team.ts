@@ -96,11 +96,11 @@ async function contentsOf({ teams, accounts }: Core, team: Team) {
     async (page) => (await teams.members(team.id, page)).items,
     ({ accountId }) => accountId,
   )
-  const members = []
-  for (const { accountId, isManager } of memberships) {
-    const account = await accounts.findById(accountId)
-    if (account) members.push({ account_id: accountId, email: account.email, manager: isManager })
-  }
+  const found = await Promise.all(memberships.map(({ accountId }) => accounts.findById(accountId))) // one statement
+  const members = memberships.flatMap(({ accountId, isManager }, place) => {
+    const account = found[place]
+    return account ? [{ account_id: accountId, email: account.email, manager: isManager }] : []
+  })
   return { team, roles: roles.map(({ key }) => key), members }
 }
 
