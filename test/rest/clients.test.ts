@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import { BAD_REQUEST, FORBIDDEN, NOBODY, NOT_FOUND, type Page, UNAUTHENTICATED } from '../support/administration.ts'
 import { type Api, pointersOf, problemOf } from '../support/api.ts'
+import type { TokenResponse } from '../support/code-flow.ts'
 import { basic, send } from '../support/http.ts'
 import { type PeopledWorld, startPeopledWorld } from '../support/people.ts'
 import type { World } from '../support/world.ts'
@@ -117,14 +118,13 @@ describe('the administration of clients', function () {
       expect((await tokenFor('chosen', 'x'.repeat(32))).status).to.equal(200)
     })
 
-    it('one client of a request that is repeated with its key: the same secret, which lies nowhere in clear', async () => {
+    it('one client of a request that is repeated with its key: the same secret, and for nobody else', async () => {
       const json = { ...MACHINE, id: newId() }
       const headers = { 'Idempotency-Key': 'a-key-of-mine' }
       const first = await create(json, admin, headers)
       const again = await another('POST', '/clients', { bearer: admin, json, headers })
       expect([again.status, again.json()]).to.deep.equal([201, first.json()])
       expect(problemOf(await create({ ...json, name: 'x' }, admin, headers))).to.deep.equal(CONFLICT)
-      // Nobody else gets it by the same key.
       expect(problemOf(await create(json, root, headers))).to.deep.equal(CONFLICT)
     })
 
@@ -299,12 +299,15 @@ describe('the administration of clients', function () {
   describe('deletes', () => {
     it('a client with its tokens, once', async () => {
       const { id, client_secret: secret = '' } = await created({ ...MACHINE, audience: `${world.issuer}/api/v1` })
-      expect((await tokenFor(id, secret)).status).to.equal(200)
+      const { access_token: bearer } = (await tokenFor(id, secret)).json<TokenResponse>()
+      const judged = (call: Api) => call('GET', '/auth_token/validation', { bearer })
+      expect((await judged(another)).status).to.equal(200)
       const calls = [api, another, api].map((call) => call('DELETE', `/clients/${id}`, { bearer: admin }))
       const statuses = (await Promise.all(calls)).map(({ status }) => status)
       expect(statuses.filter((status) => status === 204)).to.have.lengthOf(1)
       for (const status of statuses) expect([204, 404, 409]).to.include(status)
       expect((await tokenFor(id, secret)).status).to.equal(401)
+      for (const call of [api, another]) expect((await judged(call)).status).to.equal(401)
       expect(problemOf(await api('GET', `/clients/${id}`, { bearer: admin }))).to.deep.equal(NOT_FOUND)
       expect(await actionsOf(id)).to.deep.equal(['client.created', 'client.deleted'])
     })

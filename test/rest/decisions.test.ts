@@ -402,7 +402,7 @@ describe('decisions over REST', function () {
       expect(own).to.not.have.property('permissions')
     })
 
-    it('the scope access:read is there for a client that is registered for it, and only with the audience of this API', () => {
+    it('the scope access:read is there for a client that is registered for it, with the audience of this API', () => {
       expect(decodeJwt(service)).to.deep.include({ aud: `${world.issuer}/api/v1`, scope: 'access:read' })
     })
   })
