@@ -96,16 +96,17 @@ describe('hostile input', function () {
   for (const route of withBody) {
     const isOpen = OPEN_BODIES.includes(route.id)
 
-    it(`${route.id} takes no member that it has not declared (A099)`, async () => {
-      if (isOpen) return
-      expect(route.body.additionalProperties).to.equal(false)
-      for (const name of Object.keys(FORGED)) expect(Object.keys(route.body.properties)).not.to.include(name)
-      const before = await countsOf()
-      const reply = await call(route, JSON.stringify(FORGED))
-      expect(problemOf(reply), reply.text).to.deep.equal(BAD_REQUEST)
-      expect(pointersOf(reply)).to.include.members(Object.keys(FORGED).map((name) => `/${name}`))
-      expect(await countsOf()).to.deep.equal(before)
-    })
+    if (!isOpen) {
+      it(`${route.id} takes no member that it has not declared (A099)`, async () => {
+        expect(route.body.additionalProperties).to.equal(false)
+        for (const name of Object.keys(FORGED)) expect(Object.keys(route.body.properties)).not.to.include(name)
+        const before = await countsOf()
+        const reply = await call(route, JSON.stringify(FORGED))
+        expect(problemOf(reply), reply.text).to.deep.equal(BAD_REQUEST)
+        expect(pointersOf(reply)).to.include.members(Object.keys(FORGED).map((name) => `/${name}`))
+        expect(await countsOf()).to.deep.equal(before)
+      })
+    }
 
     it(`${route.id} takes no key that reaches for prototypes (A102)`, () =>
       refuses(
