@@ -23,10 +23,11 @@ export function expectUnavailablePage(reply: Reply, what: string): void {
 /** Asks until the answer is no longer 503. */
 export const untilWell = (ask: () => Promise<Reply>): Promise<Reply> => until(ask, ({ status }) => status !== 503)
 
-/** Asks, bounded, until the answer is the expected one; answers the last. */
+/** Asks until the answer is the expected one, and fails when it never is. */
 export async function until(ask: () => Promise<Reply>, isExpected: (reply: Reply) => boolean): Promise<Reply> {
   for (const end = performance.now() + 8_000; ; await sleep(50)) {
     const reply = await ask()
-    if (isExpected(reply) || performance.now() > end) return reply
+    if (isExpected(reply)) return reply
+    if (performance.now() > end) throw new Error(`never as expected, at last ${reply.status} ${reply.text}`)
   }
 }
