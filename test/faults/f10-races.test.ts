@@ -14,12 +14,12 @@ const RIVALS = 8
 
 /**
  * A rival that the machine keeps back until the answer has left is a replay for whoever sees it, and revokes. Over SQL
- * that is not rare: redeeming takes longer than a busy machine keeps a process waiting, and a commit can be seen later
- * than its statement was made.
+ * that is not rare, and there is no saying how often: redeeming takes longer than a busy machine keeps a process waiting,
+ * and a commit can be seen later than its statement was made.
  */
-for (const [store, rounds, mayBeRevoked, env] of [
+for (const [store, rounds, mostRevoked, env] of [
   ['Redis', 100, 5, {}],
-  ['SQL', 25, 25, { USHER_REDIS_URL: '' }],
+  ['SQL', 25, undefined, { USHER_REDIS_URL: '' }],
 ] as const) {
   describe(`F10: two processes race over ${store}`, function () {
     this.timeout(60_000)
@@ -46,9 +46,10 @@ for (const [store, rounds, mayBeRevoked, env] of [
     })
     after(() => world?.stop())
 
-    it('gives tokens for a code once, and no loser harms the winner', async () => {
+    const claim = mostRevoked === undefined ? '' : ', and no loser harms the winner'
+    it(`gives tokens for a code once${claim}`, async () => {
       const faults: string[] = []
-      let harmed = 0
+      let revoked = 0
       for (let round = 0; round < rounds; round++) {
         const authorization = await party.authorize(agent, { prompt: 'none' })
         const result = await race(RIVALS, (rival) => party.redeem(authorization, {}, rival % 2))
@@ -58,10 +59,12 @@ for (const [store, rounds, mayBeRevoked, env] of [
           party.userinfo(access_token, round % 2),
           party.refresh(refresh_token, {}, round % 2),
         ])
-        if (userinfo.status !== 200 || refreshed.status !== 200) harmed++
+        expect(userinfo.status, userinfo.text).to.be.oneOf([200, 401])
+        if (refreshed.status !== 200) expect(refreshed.json().error, refreshed.text).to.equal('invalid_grant')
+        if (userinfo.status !== 200 || refreshed.status !== 200) revoked++
       }
       expect(faults).to.deep.equal([])
-      expect(harmed, 'rounds whose winner was revoked').to.be.at.most(mayBeRevoked)
+      if (mostRevoked !== undefined) expect(revoked, 'rounds whose winner was revoked').to.be.at.most(mostRevoked)
     })
 
     it('A019: a code presented after its answer kills what it gave, on both processes', async () => {
