@@ -111,8 +111,13 @@ describe('the administration of accounts', function () {
     })
 
     it('one without a password, whose owner may set it by a reset', async () => {
-      const reply = await create({ email: 'no-password@example.org' })
+      const email = 'no-password@example.org'
+      const reply = await create({ email })
       expect(reply.json()).to.include({ has_password: false, email_verified: false, username: null })
+      await api('POST', '/password-reset', { json: { email } })
+      const json = { email, code: codeIn(await mailed(world, email)), new_password: PASSWORD }
+      expect((await api('POST', '/password-reset/confirm', { json })).status).to.equal(204)
+      expect(await isSignedIn((await at.signIn(email)).access_token)).to.equal(true)
     })
 
     it('nothing of a body with a forged, malformed or missing member', async () => {
