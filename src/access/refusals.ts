@@ -16,6 +16,9 @@ export const unknownKey = (noun: Noun, key: string, pointer = `/${noun}`): AppEr
     faults: [{ pointer, message: `names the unknown ${noun} ${key}` }],
   })
 
+export const lastSuperuser = (): AppError =>
+  new AppError('conflict', 409, 'This is the last superuser. Make somebody else one first.')
+
 /** Who holds what is to be removed. */
 export interface Usage {
   /** Keys of roles. */

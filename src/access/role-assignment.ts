@@ -9,7 +9,7 @@ import { sqlState } from '../storage/transaction.ts'
 import type { AccessChanges, Change } from './access-change.ts'
 import type { Permission } from './permission.ts'
 import type { PermissionStore } from './permission-store.ts'
-import { notFound, unknownKey } from './refusals.ts'
+import { lastSuperuser, notFound, unknownKey } from './refusals.ts'
 import { NON_REGISTERED, type Role, SUPERUSER, USER } from './role.ts'
 import type { RoleGraphStore } from './role-graph-store.ts'
 import type { RoleStore } from './role-store.ts'
@@ -138,7 +138,7 @@ export function createRoleAssignment({ db, changes, roles, graph, permissions }:
     await roles.lockByKey(executor, SUPERUSER)
     const holders = await roles.activeHolders(executor, SUPERUSER, 2)
     if (holders.some((id) => id !== accountId)) return
-    throw new AppError('conflict', 409, 'This is the last superuser. Make somebody else one first.')
+    throw lastSuperuser()
   }
 
   async function requireAccount(executor: Executor, accountId: string): Promise<void> {

@@ -5,6 +5,7 @@ import { bringRoles, bringTeams } from './apply-access.ts'
 import { eachOf, type Report, together } from './apply-report.ts'
 import { foreseeRights } from './apply-rights.ts'
 import type { Manifest } from './manifest.ts'
+import { remainingSuperusers } from './remaining-superusers.ts'
 
 export async function rehearse(manifest: Manifest, core: Core, stores: Stores, report: Report): Promise<void> {
   const accountIds = await memberIds(manifest, core)
@@ -23,9 +24,11 @@ export async function rehearse(manifest: Manifest, core: Core, stores: Stores, r
   await eachOf('clients', manifest.clients, async (client) => {
     report('client', client.id, await core.clients.foresee(client))
   })
+  const foreseeSuperuser = await remainingSuperusers(core)
   await eachOf('accounts', manifest.accounts, async ({ account, ...wanted }) => {
     const outcome = await core.accounts.foresee(account)
     const existing = await core.accounts.findByLogin(account.email)
+    await foreseeSuperuser(existing, account, wanted.roles)
     report('account', account.email, together(outcome, await foreseeRights(core, existing?.id, wanted)))
   })
   for (const tell of later) tell()

@@ -135,6 +135,20 @@ describe('usher apply', function () {
     expect((await usher('client', 'show', 'half-way')).code).to.equal(1)
   })
 
+  it('foresees that the last superuser would go, and lets one go where the file makes another before', async () => {
+    const clients = [{ id: 'before-the-last', type: 'machine' }]
+    for (const described of [{ roles: [] }, { status: 'disabled' }]) {
+      write('last.json', { clients, accounts: [{ email: 'ann@example.org', ...described }] })
+      const { code, err } = await usher('apply', 'last.json')
+      expect(code).to.equal(1)
+      expect(err).to.contain('accounts[0]: This is the last superuser.')
+    }
+    expect((await usher('client', 'show', 'before-the-last')).code).to.equal(1)
+    const bob = { email: 'bob@example.org', roles: ['superuser'] }
+    write('next.json', { accounts: [bob, { email: 'ann@example.org', roles: [] }] })
+    expect((await usher('apply', 'next.json')).out).to.contain('1 created, 1 changed')
+  })
+
   it('refuses a secret twice, an unset variable, a missing file, a repeated object and broken YAML', async () => {
     const machine = { id: 'a', type: 'machine' }
     expect(await faultsOf({ clients: [{ ...machine, secret_env: 'A', secret_file: 'b' }] })).to.deep.equal([
