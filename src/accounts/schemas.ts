@@ -1,5 +1,6 @@
 /** What /api/v1/registration and /api/v1/me take and answer, as JSON Schema; bodies also as types. */
 import { type BodySchema, INSTANT, objectOf, pageSchemaOf, type Schema } from '../http/schema.ts'
+import { accountMembers } from './presentation.ts'
 
 const EMAIL = { type: 'string', minLength: 3, maxLength: 254 }
 /** Far above what the policy allows, so that a password is judged by the policy and not by this. */
@@ -100,23 +101,6 @@ export const codeRequest: BodySchema = {
   properties: { code: CODE },
 }
 
-const TEXT_OR_NULL = { type: ['string', 'null'] }
-const ID = { type: 'string', format: 'uuid' }
-
-const accountMembers = {
-  id: ID,
-  email: { type: 'string', format: 'email' },
-  email_verified: { type: 'boolean' },
-  username: TEXT_OR_NULL,
-  first_name: TEXT_OR_NULL,
-  last_name: TEXT_OR_NULL,
-  locale: { ...TEXT_OR_NULL, description: 'BCP 47.' },
-  profile: { type: 'object', description: 'Standard claims of OpenID Connect.' },
-  attributes: { type: 'object', description: 'Whatever else applications keep about the person.' },
-  created_at: INSTANT,
-  updated_at: INSTANT,
-}
-
 /** An account as its owner sees it. */
 export const account = objectOf(accountMembers, 'OwnAccount')
 
@@ -124,7 +108,7 @@ export const accepted = objectOf({ status: { const: 'accepted' } }, 'Accepted')
 
 const signIn = objectOf(
   {
-    id: ID,
+    id: accountMembers.id,
     outcome: { enum: ['succeeded', 'wrong_password', 'disabled'] },
     client_id: { type: 'string', description: 'The application that asked.' },
     ip: { type: 'string' },

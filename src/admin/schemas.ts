@@ -1,5 +1,7 @@
 /** What /api/v1/accounts takes and answers, as JSON Schema; bodies also as types. */
-import { type BodySchema, INSTANT, objectOf, pageSchemaOf, type Schema } from '../http/schema.ts'
+import { accountMembers } from '../accounts/presentation.ts'
+import { type BodySchema, objectOf, pageSchemaOf, type Schema } from '../http/schema.ts'
+import { sessionMembers } from '../sessions/presentation.ts'
 
 /** Far above what the policy allows, so that a password is judged by the policy and not by this. */
 const PASSWORD = { type: 'string', minLength: 1, maxLength: 4096, description: 'Judged by the password policy.' }
@@ -65,20 +67,11 @@ export const accountChange: BodySchema = {
   },
 }
 
-const ID = { type: 'string', format: 'uuid' }
-const TEXT_OR_NULL = { type: ['string', 'null'] }
+const { created_at, updated_at, ...personal } = accountMembers
 
 export const account: Schema = objectOf(
   {
-    id: ID,
-    email: { type: 'string', format: 'email' },
-    email_verified: { type: 'boolean' },
-    username: TEXT_OR_NULL,
-    first_name: TEXT_OR_NULL,
-    last_name: TEXT_OR_NULL,
-    locale: { ...TEXT_OR_NULL, description: 'BCP 47.' },
-    profile: { type: 'object', description: 'Standard claims of OpenID Connect.' },
-    attributes: { type: 'object', description: 'Whatever else applications keep about the person.' },
+    ...personal,
     status: STATUS,
     has_password: { type: 'boolean' },
     deletion_due_at: {
@@ -86,29 +79,16 @@ export const account: Schema = objectOf(
       format: 'date-time',
       description: 'Its owner has deleted it; until then signing in brings it back.',
     },
-    created_at: INSTANT,
-    updated_at: INSTANT,
+    created_at,
+    updated_at,
   },
   'Account',
 )
 
 export const accountPage = pageSchemaOf(account)
 
-const session = objectOf(
-  {
-    id: { type: 'string' },
-    current: { const: false },
-    kind: { enum: ['browser', 'grant'], description: 'A browser that is signed in, or tokens without one.' },
-    client_id: TEXT_OR_NULL,
-    client_name: TEXT_OR_NULL,
-    browser: TEXT_OR_NULL,
-    system: TEXT_OR_NULL,
-    ip: { type: 'string' },
-    first_seen_at: INSTANT,
-    last_seen_at: INSTANT,
-  },
-  'AccountSession',
-)
+/** None of an account's sessions is the administrator's own. */
+const session = objectOf({ ...sessionMembers, current: { const: false } }, 'AccountSession')
 
 export const sessionPage = pageSchemaOf(session)
 
