@@ -109,6 +109,13 @@ function databaseAt(serverUrl: string, name: string): string {
   return url.href
 }
 
+const running = new Set<ChildProcess>()
+
+// Who fails before he can stop his servers leaves none behind.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** Starts one server process and waits until it says that it is ready. */
 export async function startServer(
   env: Record<string, string>,
@@ -127,7 +134,11 @@ export async function startServer(
   }
   createInterface({ input: child.stdout }).on('line', hear)
   createInterface({ input: child.stderr }).on('line', hear)
-  child.once('exit', (code) => ready.reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`)))
+  running.add(child)
+  child.once('exit', (code) => {
+    running.delete(child)
+    ready.reject(new Error(`the server ended with ${code}:\n${lines.join('\n')}`))
+  })
   await ready.promise
   return {
     address: `http://${host}:${env.USHER_PORT}`,
