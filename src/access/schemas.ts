@@ -1,9 +1,8 @@
 /** Bodies and answers of permissions, roles, resources and what accounts are given, as JSON Schema and as types. */
 import { type BodySchema, INSTANT, objectOf, pageSchemaOf } from '../http/schema.ts'
+import { DESCRIPTION, KEY } from './key-schema.ts'
 
 const UUID = { type: 'string', format: 'uuid' }
-const KEY = { type: 'string', minLength: 1, maxLength: 100, description: 'Of A-Z a-z 0-9 _ . : -; never changes.' }
-const DESCRIPTION = { type: 'string', maxLength: 500 }
 const RESOURCE_KEY = {
   type: ['string', 'null'],
   minLength: 1,

@@ -1,9 +1,8 @@
 /** Bodies and answers of /api/v1/teams, as JSON Schema and as types. */
+import { DESCRIPTION, KEY } from '../access/key-schema.ts'
 import { type BodySchema, INSTANT, objectOf, pageSchemaOf } from '../http/schema.ts'
 
 const UUID = { type: 'string', format: 'uuid' }
-const KEY = { type: 'string', minLength: 1, maxLength: 100, description: 'Of A-Z a-z 0-9 _ . : -; never changes.' }
-const DESCRIPTION = { type: 'string', maxLength: 500 }
 const PARENT = {
   type: ['string', 'null'],
   minLength: 1,
