@@ -12,7 +12,7 @@ import type { PermissionStore } from './permission-store.ts'
 import { presentPermission } from './presentation.ts'
 import { inUse, isUsed, keyTaken, MAX_NAMED, notFound, type Usage, unknownKey } from './refusals.ts'
 import type { ResourceStore } from './resource-store.ts'
-import { touchAccounts } from './touching.ts'
+import { touchAll } from './touching.ts'
 
 export interface PermissionsDeps {
   db: Database
@@ -80,7 +80,7 @@ export function createPermissions({ db, changeBy, permissions, resources }: Perm
       const usage = await requireOverHolders(change, permission)
       if (isUsed(usage) && !force) throw inUse('permission', usage)
       for (const roleId of await permissions.reachingRoleIds(executor, id)) change.touch('role', roleId)
-      await touchAccounts(change, (batch) => permissions.holders(executor, id, batch))
+      await touchAll(change, 'account', (batch) => permissions.holders(executor, id, batch))
       await touchResources(change, [permission.resource])
       await permissions.remove(executor, id)
       const before = presentPermission(permission)

@@ -13,7 +13,7 @@ import { inUse, isUsed, keyTaken, MAX_NAMED, notFound, type Usage, unknownKey } 
 import { isSystemRole, type Role, SUPERUSER } from './role.ts'
 import type { RoleGraphStore } from './role-graph-store.ts'
 import type { RoleStore } from './role-store.ts'
-import { touchAccounts } from './touching.ts'
+import { touchAll } from './touching.ts'
 
 export interface RolesDeps {
   db: Database
@@ -77,7 +77,7 @@ export function createRoles({ db, changeBy, roles, graph, permissions }: RolesDe
       const reaching = await graph.reaching(executor, id)
       for (const roleId of reaching) change.touch('role', roleId)
       for (const team of teams) change.touch('team', team.id)
-      await touchAccounts(change, (batch) => roles.holders(executor, id, batch))
+      await touchAll(change, 'account', (batch) => roles.holders(executor, id, batch))
       await roles.remove(executor, id)
       await graph.flatten(
         executor,

@@ -4,7 +4,7 @@
  */
 import type { AccessChanges, Change } from '../access/access-change.ts'
 import { checkKeyAndDescription } from '../access/permission.ts'
-import { touchAccounts } from '../access/touching.ts'
+import { touchAll } from '../access/touching.ts'
 import { type Actor, OPERATOR } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 import { onePageByKey } from '../http/pagination.ts'
@@ -96,7 +96,7 @@ export function createTeams({ db, changes, store, roles }: TeamsDeps) {
     if (contents.members > 0) {
       await change.requireHolds(await store.permissionKeysReaching(change.executor, team.id))
     }
-    await touchAccounts(change, (batch) => store.memberIds(change.executor, team.id, batch))
+    await touchAll(change, 'account', (batch) => store.memberIds(change.executor, team.id, batch))
     change.touch('team', team.id)
     await store.remove(change.executor, team.id)
     await change.record({

@@ -1,6 +1,7 @@
 /** The tree of visibility groups. It has one root, which is there from the first use on and stays where it is. */
 import type { AccessChanges, Change } from '../access/access-change.ts'
 import { checkKeyAndDescription } from '../access/permission.ts'
+import { touchAll } from '../access/touching.ts'
 import { type Actor, SYSTEM } from '../audit-event.ts'
 import { AppError } from '../errors.ts'
 import { onePageByKey } from '../http/pagination.ts'
@@ -25,8 +26,6 @@ export interface VisibilityGroupsDeps {
 }
 
 export type VisibilityGroups = ReturnType<typeof createVisibilityGroups>
-
-const BATCH = 10_000
 
 export function createVisibilityGroups({ db, changes, store }: VisibilityGroupsDeps) {
   let isRooted = false
@@ -104,7 +103,7 @@ export function createVisibilityGroups({ db, changes, store }: VisibilityGroupsD
     const { groups, members } = await store.contentsOf(change.executor, group.id)
     if (groups > 0) throw inUse('There are groups below this one. Move or delete them first.')
     if (members > 0 && !force) throw inUse('There are accounts in the group. With force=true they go to the one above.')
-    await touchMembers(change, group.id)
+    await touchAll(change, 'visibility_member', (batch) => store.memberIds(change.executor, group.id, batch))
     const above = await parentFor(change.executor, group.parent)
     await store.moveAll(change.executor, group.id, above.parent === null ? null : above.id)
     change.touch('visibility_group', group.id)
@@ -114,15 +113,6 @@ export function createVisibilityGroups({ db, changes, store }: VisibilityGroupsD
       target: target(group),
       before: { ...presentGroup(group), members },
     })
-  }
-
-  async function touchMembers(change: Change, groupId: string): Promise<void> {
-    let after: string | undefined
-    do {
-      const batch = await store.members(change.executor, groupId, { limit: BATCH, after })
-      for (const { accountId } of batch) change.touch('visibility_member', accountId)
-      after = batch.length === BATCH ? batch.at(-1)?.accountId : undefined
-    } while (after !== undefined)
   }
 
   async function parentFor(executor: Executor, key: string): Promise<VisibilityGroup> {

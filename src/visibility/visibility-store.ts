@@ -134,6 +134,13 @@ export function createVisibilityStore() {
       return (after === undefined ? query : query.where('account_id', '>', after)).execute()
     },
 
+    /** Of a group below the root, in order. */
+    async memberIds(executor: Executor, groupId: string, { limit, after }: MemberPage): Promise<string[]> {
+      const query = executor.selectFrom('visibility_members').select('account_id').where('group_id', '=', groupId)
+      const batch = after === undefined ? query : query.where('account_id', '>', after)
+      return (await batch.orderBy('account_id').limit(limit).execute()).map((row) => row.account_id)
+    },
+
     /** Of the root: whoever has been put nowhere. */
     async membersOfRoot(executor: Executor, { limit, after }: MemberPage): Promise<GroupMember[]> {
       const query = executor
