@@ -65,10 +65,11 @@ export function createAuthentication(deps: AuthenticationDeps) {
       }
       if (!account || outcome !== 'succeeded' || !(await restore(account))) throw invalidCredentials()
 
-      if (known) await limits.clear('known-device', known.id)
-      else await limits.clear('sign-in', login)
-      if (needsRehash) await rehash(account, password)
-      await recordSignIn({ accountId: account.id, outcome, clientId, address: from, userAgent })
+      await Promise.all([
+        known ? limits.clear('known-device', known.id) : limits.clear('sign-in', login),
+        needsRehash && rehash(account, password),
+        recordSignIn({ accountId: account.id, outcome, clientId, address: from, userAgent }),
+      ])
       return account
     },
 

@@ -4,7 +4,6 @@
  * store.
  */
 import { AppError } from '../errors.ts'
-import { opaqueId } from '../ids.ts'
 import { createKeyedDigest } from '../keyed-digest.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { addressKey } from './address.ts'
@@ -111,27 +110,21 @@ export function createLimits(ephemeral: Ephemeral, options: LimitsOptions): Limi
   const digest = createKeyedDigest(options.pepper, 'limits')
   const digestOf = (...parts: string[]): string => digest(...parts).toString('base64url')
 
-  const runKey = (name: BudgetName, identifier: string) => `run:${name}:{${digestOf(name, 'identifier', identifier)}}`
-
-  /** The buckets of a run carry its id, so a success ends them all by one write of a new id. */
-  async function currentRun(name: BudgetName, identifier: string): Promise<string> {
-    const [run] = await ephemeral.get([runKey(name, identifier)])
-    return run ?? 'first'
+  /** Under which keys it counts, in the order of the table; what the spender does not say is not counted. */
+  function bucketsOf(name: BudgetName, spender: Spender): (Budget & { key: string })[] {
+    const counted = countedForms(spender)
+    return budgets[name].flatMap((budget, place) => {
+      const { per } = budget
+      const value = counted[per]
+      return value === undefined ? [] : [{ ...budget, key: `limit:${name}:{${digestOf(name, per, value)}}:${place}` }]
+    })
   }
 
   /** Takes `cost` from every bucket in turn; answers the wait of the first that has not enough. */
   async function take(name: BudgetName, spender: Spender, cost: number): Promise<{ waitMs: number } | undefined> {
-    const counted = countedForms(spender)
-    const buckets = budgets[name].filter(({ per }) => counted[per] !== undefined)
-    const run = needsRun(buckets) ? await currentRun(name, counted.identifier ?? '') : ''
-    for (const [place, budget] of buckets.entries()) {
-      const { per, capacity, perSecond, untilSuccess } = budget
-      const digest = digestOf(name, per, counted[per] ?? '')
-      const key = `limit:${name}:{${digest}}:${place}${untilSuccess ? `:${run}` : ''}`
-      const { ok, retryAfterMs } = await ephemeral.spend(key, { capacity, perSecond, cost })
-      if (!ok) return { waitMs: retryAfterMs }
-    }
-    return undefined
+    const buckets = bucketsOf(name, spender).map(({ key, capacity, perSecond }) => ({ key, capacity, perSecond, cost }))
+    const { ok, retryAfterMs } = await ephemeral.spend(buckets)
+    return ok ? undefined : { waitMs: retryAfterMs }
   }
 
   async function trySpend(name: BudgetName, spender: Spender): Promise<boolean> {
@@ -164,15 +157,11 @@ export function createLimits(ephemeral: Ephemeral, options: LimitsOptions): Limi
       return false
     },
     async clear(name, identifier) {
-      const { identifier: counted = '' } = countedForms({ identifier })
-      // The id must outlive the buckets of the first run, or they would count again.
-      const ttlSeconds = Math.max(...budgets[name].map(({ capacity, perSecond }) => Math.ceil(capacity / perSecond)))
-      await ephemeral.put(runKey(name, counted), opaqueId(64), { ttlSeconds: ttlSeconds + 60 })
+      const run = bucketsOf(name, { identifier }).filter(({ untilSuccess }) => untilSuccess)
+      await ephemeral.remove(run.map(({ key }) => key))
     },
   }
 }
-
-const needsRun = (buckets: readonly Budget[]): boolean => buckets.some(({ untilSuccess }) => untilSuccess)
 
 /** The budgets of an address as the operator has set them. */
 function addressRates({ signInsPerMinutePerAddress, codesPerHourPerAddress }: LimitsOptions): Partial<Budgets> {

@@ -1,4 +1,4 @@
-import type { Ephemeral, Family, GrantKeys, ListMember, Rotation } from './ephemeral.ts'
+import type { Bucket, Ephemeral, Family, GrantKeys, ListMember, Rotation } from './ephemeral.ts'
 import * as lua from './ephemeral-scripts.ts'
 import { SEAL_KEY } from './journal.ts'
 import { lifeMs } from './life.ts'
@@ -167,10 +167,20 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
       if (members.length > 0) await delist(listKeys(list), members)
     },
 
-    async spend(key, { capacity, perSecond, cost }) {
-      const reply = await spend([at(key)], [capacity, perSecond, cost])
-      if (!Array.isArray(reply)) throw unexpected('spend')
-      return { ok: reply[0] === 1, retryAfterMs: Number(reply[1]) }
+    async spend(buckets) {
+      if (buckets.length === 0) return { ok: true, retryAfterMs: 0 }
+      // On a cluster one after the other: those behind an empty one are not asked.
+      for (const together of isCluster(redis) ? bySlot(buckets) : [buckets]) {
+        const amounts = together.flatMap(({ capacity, perSecond, cost }) => [capacity, perSecond, cost])
+        const waitMs = Number(
+          await spend(
+            together.map(({ key }) => at(key)),
+            amounts,
+          ),
+        )
+        if (waitMs > 0) return { ok: false, retryAfterMs: waitMs }
+      }
+      return { ok: true, retryAfterMs: 0 }
     },
 
     async check() {
@@ -213,6 +223,19 @@ function repliesOf(results: [error: Error | null, reply: unknown][] | null): unk
     return reply
   })
 }
+
+/** Neighbours whose keys carry the same hash tag. */
+function bySlot(buckets: readonly Bucket[]): Bucket[][] {
+  const groups: Bucket[][] = []
+  for (const bucket of buckets) {
+    const group = groups.at(-1)
+    if (group?.[0] && tagOf(group[0].key) === tagOf(bucket.key)) group.push(bucket)
+    else groups.push([bucket])
+  }
+  return groups
+}
+
+const tagOf = (key: string): string => /\{(.+?)\}/.exec(key)?.[1] ?? key
 
 const present = <T>(value: T | null): T | undefined => value ?? undefined
 

@@ -205,15 +205,20 @@ return page`
 export const DELIST = `${LISTS}
 fallOff(ARGV)`
 
-/** KEYS bucket · ARGV capacity perSecond cost */
+/** KEYS bucket… · ARGV (capacity perSecond cost)…; answers the wait of the first that has not enough, else 0 */
 export const SPEND = `${NOW}
-local capacity, rate, cost = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local bucket = redis.call('HMGET', KEYS[1], 'n', 't')
-local elapsed = math.max(0, now - (tonumber(bucket[2]) or now))
-local tokens = math.min(capacity, (tonumber(bucket[1]) or capacity) + elapsed * rate / 1000)
-local isEnough = tokens >= cost
-local wait = isEnough and 0 or math.ceil((cost - tokens) / rate * 1000)
-if isEnough then tokens = tokens - cost end
-redis.call('HSET', KEYS[1], 'n', tokens, 't', now)
-redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - tokens) / rate * 1000) + 1000)
-return {isEnough and 1 or 0, wait}`
+local function spend(key, capacity, rate, cost)
+  local bucket = redis.call('HMGET', key, 'n', 't')
+  local elapsed = math.max(0, now - (tonumber(bucket[2]) or now))
+  local tokens = math.min(capacity, (tonumber(bucket[1]) or capacity) + elapsed * rate / 1000)
+  local wait = 0
+  if tokens >= cost then tokens = tokens - cost else wait = math.ceil((cost - tokens) / rate * 1000) end
+  redis.call('HSET', key, 'n', tokens, 't', now)
+  redis.call('PEXPIRE', key, math.ceil((capacity - tokens) / rate * 1000) + 1000)
+  return wait
+end
+for place, key in ipairs(KEYS) do
+  local wait = spend(key, tonumber(ARGV[3 * place - 2]), tonumber(ARGV[3 * place - 1]), tonumber(ARGV[3 * place]))
+  if wait > 0 then return wait end
+end
+return 0`

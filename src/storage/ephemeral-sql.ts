@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { OpenDatabase } from './database.ts'
-import type { Ephemeral, Family, GrantKeys, RotateBegin, Rotation, SingleUse } from './ephemeral.ts'
+import type { Bucket, Ephemeral, Family, GrantKeys, RotateBegin, Rotation, SingleUse, Spending } from './ephemeral.ts'
 import { lifeMs } from './life.ts'
 import type { Executor } from './tables.ts'
 import { inTransaction } from './transaction.ts'
@@ -79,8 +79,10 @@ export function createSqlEphemeral({ db, check }: OpenDatabase): Ephemeral {
       if (keys.length === 0) return 0
       const { rows } = await sql<{ removed: number }>`
         with records as (delete from ephemeral_records where key = any(${[...keys]}::text[]) returning ${live} as live),
-          families as (delete from ephemeral_families where key = any(${[...keys]}::text[]) returning ${live} as live)
-        select count(*)::int as removed from (select live from records union all select live from families) gone
+          families as (delete from ephemeral_families where key = any(${[...keys]}::text[]) returning ${live} as live),
+          buckets as (delete from ephemeral_buckets where key = any(${[...keys]}::text[]) returning ${live} as live)
+        select count(*)::int as removed
+        from (select live from records union all select live from families union all select live from buckets) gone
         where live
       `.execute(db)
       return rows[0]?.removed ?? 0
@@ -275,25 +277,12 @@ export function createSqlEphemeral({ db, check }: OpenDatabase): Ephemeral {
       `.execute(db)
     },
 
-    async spend(key, { capacity, perSecond, cost }) {
-      const full = cost <= capacity ? capacity - cost : capacity
-      const { rows } = await sql<{ ok: boolean; tokens: number }>`
-        insert into ephemeral_buckets as bucket (key, tokens, ok, touched_at, expires_at)
-        values (${key}, ${full}, ${cost <= capacity}, clock_timestamp(),
-          ${until(((capacity - full) / perSecond) * 1000 + 1000)})
-        on conflict (key) do update set (tokens, ok, touched_at, expires_at) = (
-          select rest, is_enough, at, at + make_interval(secs => (${capacity}::float8 - rest) / ${perSecond}::float8 + 1)
-          from (
-            select at, tokens >= ${cost}::float8 as is_enough,
-              case when tokens >= ${cost}::float8 then tokens - ${cost}::float8 else tokens end as rest
-            from (
-              select at, least(${capacity}::float8, bucket.tokens
-                + greatest(0, extract(epoch from at - bucket.touched_at))::float8 * ${perSecond}::float8) as tokens
-              from (select clock_timestamp() as at) clock) filled) outcome)
-        returning ok, tokens
-      `.execute(db)
-      const { ok, tokens } = rows[0] ?? { ok: false, tokens: 0 }
-      return { ok, retryAfterMs: ok ? 0 : Math.ceil(((cost - tokens) / perSecond) * 1000) }
+    async spend(buckets) {
+      for (const bucket of buckets) {
+        const spending = await spendFrom(db, bucket)
+        if (!spending.ok) return spending
+      }
+      return { ok: true, retryAfterMs: 0 }
     },
 
     check,
@@ -301,6 +290,28 @@ export function createSqlEphemeral({ db, check }: OpenDatabase): Ephemeral {
     // The connection is the database's own.
     close: () => Promise.resolve(),
   }
+}
+
+/** One statement, so that rivals come one after the other. */
+async function spendFrom(db: Executor, { key, capacity, perSecond, cost }: Bucket): Promise<Spending> {
+  const full = cost <= capacity ? capacity - cost : capacity
+  const { rows } = await sql<{ ok: boolean; tokens: number }>`
+    insert into ephemeral_buckets as bucket (key, tokens, ok, touched_at, expires_at)
+    values (${key}, ${full}, ${cost <= capacity}, clock_timestamp(),
+      ${until(((capacity - full) / perSecond) * 1000 + 1000)})
+    on conflict (key) do update set (tokens, ok, touched_at, expires_at) = (
+      select rest, is_enough, at, at + make_interval(secs => (${capacity}::float8 - rest) / ${perSecond}::float8 + 1)
+      from (
+        select at, tokens >= ${cost}::float8 as is_enough,
+          case when tokens >= ${cost}::float8 then tokens - ${cost}::float8 else tokens end as rest
+        from (
+          select at, least(${capacity}::float8, bucket.tokens
+            + greatest(0, extract(epoch from at - bucket.touched_at))::float8 * ${perSecond}::float8) as tokens
+          from (select clock_timestamp() as at) clock) filled) outcome)
+    returning ok, tokens
+  `.execute(db)
+  const { ok, tokens } = rows[0] ?? { ok: false, tokens: 0 }
+  return { ok, retryAfterMs: ok ? 0 : Math.ceil(((cost - tokens) / perSecond) * 1000) }
 }
 
 interface OfferOptions {

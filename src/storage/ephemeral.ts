@@ -29,7 +29,7 @@ export interface Ephemeral {
   /** Reads and removes: of any number of rivals exactly one gets the value. */
   take(key: string): Promise<string | undefined>
 
-  /** Removes records, single-use objects, codes or families; answers how many there were. */
+  /** Removes records, single-use objects, codes, families or buckets; answers how many there were. */
   remove(keys: readonly string[]): Promise<number>
 
   /** Stores an object that may be redeemed once, in the state `fresh`. */
@@ -101,10 +101,11 @@ export interface Ephemeral {
   delist(list: string, members: readonly string[]): Promise<void>
 
   /**
-   * Token bucket: takes `cost` from it, or nothing and says when enough will be there. A negative cost gives back; the
-   * bucket never holds more than its capacity.
+   * Takes the `cost` of each from token buckets, in turn and in one round trip. The first that has not enough says when
+   * enough will be there, and those behind it stay untouched. A negative cost gives back; no bucket ever holds more than
+   * its capacity. Each bucket is atomic, and all of one hash tag together.
    */
-  spend(key: string, budget: { capacity: number; perSecond: number; cost: number }): Promise<Spending>
+  spend(buckets: readonly Bucket[]): Promise<Spending>
 
   /** Answers when the store answers. */
   check(): Promise<void>
@@ -198,6 +199,13 @@ export interface ListPosition {
 
 export interface ListMember extends ListPosition {
   value: string
+}
+
+export interface Bucket {
+  key: string
+  capacity: number
+  perSecond: number
+  cost: number
 }
 
 export interface Spending {

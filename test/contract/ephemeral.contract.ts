@@ -765,7 +765,7 @@ export function ephemeralContract(name: string, open: () => Promise<Subject>): v
 
       it(`lets exactly the capacity through of ${RIVALS} rivals`, async () => {
         const key = `tb:${freshGrant().gid}`
-        const spendings = await rivals((rival) => door(rival).spend(key, budget))
+        const spendings = await rivals((rival) => door(rival).spend([{ key, ...budget }]))
         expect(countOf(spendings, ({ ok }) => ok)).to.equal(5)
         for (const { ok, retryAfterMs } of spendings) {
           if (ok) expect(retryAfterMs).to.equal(0)
@@ -775,38 +775,68 @@ export function ephemeralContract(name: string, open: () => Promise<Subject>): v
 
       it('takes nothing when there is not enough, and says when there will be', async () => {
         const key = `tb:${freshGrant().gid}`
-        expect(await store.spend(key, { ...budget, cost: 3 })).to.deep.equal({ ok: true, retryAfterMs: 0 })
-        const refused = await store.spend(key, { ...budget, cost: 3 })
+        expect(await store.spend([{ key, ...budget, cost: 3 }])).to.deep.equal({ ok: true, retryAfterMs: 0 })
+        const refused = await store.spend([{ key, ...budget, cost: 3 }])
         expect(refused.ok).to.equal(false)
         expect(refused.retryAfterMs).to.be.within(95_000, 100_000)
-        expect((await store.spend(key, { ...budget, cost: 2 })).ok).to.equal(true)
+        expect((await store.spend([{ key, ...budget, cost: 2 }])).ok).to.equal(true)
       })
 
       it('fills again with time, never above the capacity', async () => {
         const key = `tb:${freshGrant().gid}`
         const quick = { capacity: 2, perSecond: 20, cost: 2 }
-        expect((await store.spend(key, quick)).ok).to.equal(true)
+        expect((await store.spend([{ key, ...quick }])).ok).to.equal(true)
         await sleep(300)
-        expect((await store.spend(key, quick)).ok).to.equal(true)
-        expect((await store.spend(key, { ...quick, cost: 2 })).ok).to.equal(false)
+        expect((await store.spend([{ key, ...quick }])).ok).to.equal(true)
+        expect((await store.spend([{ key, ...quick, cost: 2 }])).ok).to.equal(false)
       })
 
       it('takes back what a negative cost gives, never above the capacity', async () => {
         const key = `tb:${freshGrant().gid}`
-        await store.spend(key, { ...budget, cost: 5 })
-        expect((await store.spend(key, { ...budget, cost: -1 })).ok).to.equal(true)
-        expect((await store.spend(key, budget)).ok).to.equal(true)
-        expect((await store.spend(key, budget)).ok).to.equal(false)
-        for (let round = 0; round < 9; round += 1) await store.spend(key, { ...budget, cost: -1 })
-        expect((await store.spend(key, { ...budget, cost: 5 })).ok).to.equal(true)
-        expect((await store.spend(key, budget)).ok).to.equal(false)
+        await store.spend([{ key, ...budget, cost: 5 }])
+        expect((await store.spend([{ key, ...budget, cost: -1 }])).ok).to.equal(true)
+        expect((await store.spend([{ key, ...budget }])).ok).to.equal(true)
+        expect((await store.spend([{ key, ...budget }])).ok).to.equal(false)
+        for (let round = 0; round < 9; round += 1) await store.spend([{ key, ...budget, cost: -1 }])
+        expect((await store.spend([{ key, ...budget, cost: 5 }])).ok).to.equal(true)
+        expect((await store.spend([{ key, ...budget }])).ok).to.equal(false)
+      })
+
+      it('takes from several in turn, and leaves those behind an empty one untouched', async () => {
+        const [first, second, third] = [1, 2, 3].map(() => ({ key: `tb:${freshGrant().gid}`, ...budget }))
+        if (!first || !second || !third) throw new Error('three were made')
+        expect((await store.spend([{ ...second, cost: 5 }])).ok).to.equal(true)
+        const refused = await store.spend([first, second, { ...third, cost: 5 }])
+        expect(refused.ok).to.equal(false)
+        expect(refused.retryAfterMs).to.be.within(90_000, 100_000)
+        expect((await store.spend([{ ...third, cost: 5 }])).ok, 'the third').to.equal(true)
+        expect((await store.spend([{ ...first, cost: 5 }])).ok, 'the first').to.equal(false)
+        expect((await store.spend([{ ...first, cost: 4 }])).ok, 'the rest of the first').to.equal(true)
+      })
+
+      it(`lets exactly the least of several capacities through of ${RIVALS} rivals`, async () => {
+        const { gid } = freshGrant()
+        const buckets = [3, 4, 9].map((capacity, place) => ({ ...budget, key: `tb:{${gid}}:${place}`, capacity }))
+        const spendings = await rivals((rival) => door(rival).spend(buckets))
+        expect(countOf(spendings, ({ ok }) => ok)).to.equal(3)
+      })
+
+      it('has nothing to refuse where nothing is counted', async () => {
+        expect(await store.spend([])).to.deep.equal({ ok: true, retryAfterMs: 0 })
+      })
+
+      it('is full again when it has been removed', async () => {
+        const key = `tb:${freshGrant().gid}`
+        await store.spend([{ key, ...budget, cost: 5 }])
+        expect(await store.remove([key])).to.equal(1)
+        expect((await store.spend([{ key, ...budget, cost: 5 }])).ok).to.equal(true)
       })
 
       it('asks without taking at cost 0', async () => {
         const key = `tb:${freshGrant().gid}`
-        expect((await store.spend(key, { ...budget, cost: 5 })).ok).to.equal(true)
-        expect(await store.spend(key, { ...budget, cost: 0 })).to.deep.equal({ ok: true, retryAfterMs: 0 })
-        expect((await store.spend(key, budget)).ok).to.equal(false)
+        expect((await store.spend([{ key, ...budget, cost: 5 }])).ok).to.equal(true)
+        expect(await store.spend([{ key, ...budget, cost: 0 }])).to.deep.equal({ ok: true, retryAfterMs: 0 })
+        expect((await store.spend([{ key, ...budget }])).ok).to.equal(false)
       })
     })
 

@@ -147,17 +147,21 @@ for (const kind of ['redis', 'sql'] as const) {
 
     it('leaves neither login nor address nor client in the keys of the store', async () => {
       const keys: string[] = []
-      const noting =
-        <Rest extends unknown[], T>(verb: (key: string, ...rest: Rest) => T) =>
-        (key: string, ...rest: Rest): T => {
-          keys.push(key)
-          return verb(key, ...rest)
-        }
-      const recording = { ...ephemeral, spend: noting(ephemeral.spend), put: noting(ephemeral.put) }
+      const recording: Ephemeral = {
+        ...ephemeral,
+        spend(buckets) {
+          keys.push(...buckets.map(({ key }) => key))
+          return ephemeral.spend(buckets)
+        },
+        remove(removed) {
+          keys.push(...removed)
+          return ephemeral.remove(removed)
+        },
+      }
       const limits = createLimits(recording, { pepper })
       await limits.spend('sign-in', { address: '203.0.113.99', identifier: 'canary@example.org', client: 'canary-app' })
       await limits.clear('sign-in', 'canary@example.org')
-      expect(keys).to.have.lengthOf(6)
+      expect(keys).to.have.lengthOf(8)
       expect(keys.join(' ')).not.to.match(/canary|203\.0/)
     })
 

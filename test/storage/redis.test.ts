@@ -35,7 +35,7 @@ const VERBS: [name: string, run: (store: Ephemeral) => Promise<unknown>][] = [
   ['rotateCommit', (store) => store.rotateCommit(COMMIT)],
   ['rotate', (store) => store.rotate({ ...COMMIT, presented: 'two' })],
   ['revokeGrant', (store) => store.revokeGrant(GRANT)],
-  ['spend', (store) => store.spend('tb:x', { capacity: 5, perSecond: 1, cost: 1 })],
+  ['spend', (store) => store.spend(['tb:x', 'tb:y'].map((key) => ({ key, capacity: 5, perSecond: 1, cost: 1 })))],
 ]
 
 const failureOf = (run: () => Promise<unknown>): Promise<unknown> =>
