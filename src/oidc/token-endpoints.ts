@@ -41,8 +41,8 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
   const isAboutSignedToken = (ctx: KoaContextWithOIDC): boolean => structured.has(ctx) && ctx.oidc.client !== undefined
 
   async function finishTokenRequest(ctx: KoaContextWithOIDC): Promise<void> {
-    await rotation.commit(ctx)
-    if (ctx.status === 200) await register.tokensIssued(ctx)
+    // Who lost a race has nothing to show for it; a session without life falls off its list by itself.
+    await Promise.all([rotation.commit(ctx), ctx.status === 200 && register.tokensIssued(ctx)])
     // RFC 6749 section 5.2: unauthorized_client, "The authenticated client is not authorized to use this authorization
     // grant type"; the engine says invalid_request.
     const grantType = ctx.oidc.params?.grant_type

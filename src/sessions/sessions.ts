@@ -2,7 +2,9 @@
  * Where an account is signed in, and the ways to end it. What a session is made of belongs to the protocol, which tells
  * through `remember` and is told through ports; it also says which of the remembered ones are still alive.
  */
+import { LRUCache } from 'lru-cache'
 import { type AuditEvent, type AuditNote, owner, type Traces } from '../audit-event.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import type { ListPosition } from '../storage/ephemeral.ts'
@@ -21,6 +23,7 @@ export interface SessionsDeps {
   note: AuditNote
   /** The name people know a client by. */
   clientNameOf(clientId: string): Promise<string | undefined>
+  clock?: Clock
 }
 
 /** A session as shown to its owner. */
@@ -46,8 +49,24 @@ export interface SessionPage {
 
 export type Sessions = ReturnType<typeof createSessions>
 
+/** How exactly the last use is known: what is used all the time is written once in this time, not at every use. */
+const LAST_USE_MS = 60_000
+const MAX_NOTED = 20_000
+
 export function createSessions(deps: SessionsDeps) {
-  const { store } = deps
+  const { store, clock = systemClock } = deps
+  /** When the last use of a session was written. */
+  const noted = new LRUCache<string, number>({ max: MAX_NOTED })
+
+  async function remember(session: NewSession): Promise<void> {
+    const key = `${session.accountId} ${session.id}`
+    const nowMs = clock.now()
+    const agoMs = nowMs - (noted.get(key) ?? Number.NEGATIVE_INFINITY)
+    if (agoMs >= 0 && agoMs < LAST_USE_MS) return
+    // What is not written again for so long must not fall off the list before its tokens die.
+    await store.save({ ...session, ttlSeconds: session.ttlSeconds + LAST_USE_MS / 1_000 })
+    noted.set(key, nowMs)
+  }
 
   async function end(accountId: string, id: string): Promise<boolean> {
     const ref = sessionRefOf(id)
@@ -113,8 +132,8 @@ export function createSessions(deps: SessionsDeps) {
   const endOthers = (accountId: string, except: OwnSession): Promise<void> => deps.revokeSubject(accountId, { except })
 
   return {
-    /** Records a sign-in, or that a session was used: the first sight of it stays, the last use is now. */
-    remember: (session: NewSession): Promise<void> => store.save(session),
+    /** Records a sign-in, or that a session was used: the first sight of it stays, the last use is of this minute. */
+    remember,
 
     /** A page of living sessions, most recently used first. Throws Unavailable (503). */
     list,

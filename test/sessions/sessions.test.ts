@@ -109,7 +109,7 @@ for (const [store, env] of [
       const [before] = await items()
       expect(before).to.include({ kind: 'grant', browser: 'Firefox 140', system: 'Linux' })
       await sleep(5)
-      tokensOf(await flow.refresh(tokens.refresh_token))
+      tokensOf(await flow.refresh(tokens.refresh_token, {}, 1))
       const [after, ...more] = await items(before?.id)
       expect(more).to.deep.equal([])
       expect(after).to.deep.include({
