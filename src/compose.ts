@@ -40,6 +40,7 @@ import { createPendingStore } from './accounts/pending-store.ts'
 import { createProfile } from './accounts/profile.ts'
 import { createRegistration, REGISTRATION } from './accounts/registration.ts'
 import { mountRegistrationPages } from './accounts/registration-pages.ts'
+import { createRememberedAccounts } from './accounts/remembered-accounts.ts'
 import { mountAccounts } from './accounts/routes.ts'
 import { createSignInStore } from './accounts/sign-in-store.ts'
 import { createSignIns } from './accounts/sign-ins.ts'
@@ -48,7 +49,6 @@ import { mountAccountAdministration } from './admin/routes.ts'
 import { createAuditLog } from './audit/audit-log.ts'
 import { createAuditStore } from './audit/audit-store.ts'
 import { mountAudit } from './audit/routes.ts'
-import { SYSTEM } from './audit-event.ts'
 import {
   accountCallback,
   BUILT_IN_CLIENT,
@@ -317,8 +317,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
   const teams = createTeams({ db, changes, store: createTeamStore(), roles: access })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
-  const statusChanged = (executor: Executor, accountId: string) =>
-    changes.within(executor, SYSTEM, async (change) => change.touch('account', accountId))
+  const touched = changes.touchAccount
   const accountStore = createAccountStore()
   const accounts = createAccounts({
     db,
@@ -327,7 +326,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     policy,
     revokeSubject,
     guardRemoval,
-    statusChanged,
+    touched,
     raiseFloor: raiseAccountFloor,
     clock,
   })
@@ -336,7 +335,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     db,
     store: accountStore,
     guardRemoval,
-    statusChanged,
+    touched,
     raiseFloor: raiseAccountFloor,
     audit: audit.record,
     revokeSubject,
@@ -413,6 +412,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     revokeSubject,
     note: audit.note,
     clientNameOf: async (id) => (await clients.find(id))?.name,
+    clock,
   })
   const applications = createApplications({
     sessionsOf: sessions.all,
@@ -488,6 +488,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     teams,
     visibility,
     findActiveAccount,
+    rememberedAccounts: createRememberedAccounts({ findById: accounts.findById, freshness }),
   }
 
   async function findActiveAccount(id: string): Promise<Account | undefined> {
@@ -645,7 +646,8 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     sign: signer.accessToken,
     refresh: createFastRefresh({
       ...config,
-      ...{ ownAudience: audience, clock, tokens, rotation, signer, findActiveAccount },
+      ...{ ownAudience: audience, clock, tokens, rotation, signer },
+      findActiveAccount: core.rememberedAccounts.findActive,
       ephemeral: stores.ephemeral,
       authorizationClaims: core.tokenClaims,
       rememberSession: core.sessions.remember,
@@ -653,7 +655,8 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   })
   const decide = createFastDecisions({ decisions: core.decisions, identify, verdictOn, audience })
   const userinfo = createFastUserinfo({
-    ...{ ownAudience: audience, tokens, findActiveAccount },
+    ...{ ownAudience: audience, tokens },
+    findActiveAccount: core.rememberedAccounts.findActive,
     revocation: core.revocation,
     ephemeral: stores.ephemeral,
     findClient: core.clients.find,

@@ -55,6 +55,14 @@ export function createAccessChangeStore() {
       return Number(version)
     },
 
+    /** Moves the version and notes the one thing that it touches, in one statement. */
+    async advanceTouching(executor: Executor, { kind, subject }: Touch): Promise<void> {
+      await sql`
+        with moved as (update access_version set version = version + 1 returning version)
+        insert into access_changes (version, place, kind, subject) select version, 0, ${kind}, ${subject} from moved
+      `.execute(executor)
+    },
+
     async note(executor: Executor, version: number, touches: readonly Touch[]): Promise<void> {
       for (let begin = 0; begin < touches.length; begin += ROWS_AT_ONCE) {
         const rows = touches.slice(begin, begin + ROWS_AT_ONCE)

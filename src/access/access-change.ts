@@ -103,6 +103,15 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
 
     /** Makes a write as part of the caller's transaction. */
     within,
+
+    /**
+     * For a write of another room about an account, first of all in its transaction: decisions about the account, and what
+     * is remembered of it, may differ from then on.
+     */
+    async touchAccount(executor: Executor, accountId: string): Promise<void> {
+      await store.advanceTouching(executor, { kind: 'account', subject: accountId })
+      afterCommit(announce)
+    },
   }
 }
 

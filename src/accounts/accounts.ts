@@ -26,10 +26,10 @@ export interface AccountsDeps {
   /** Runs inside the transaction that removes or disables an account; throws to keep it, as for the last superuser. */
   guardRemoval?(executor: Executor, accountId: string): Promise<void>
   /**
-   * Runs inside the transaction that disables, enables or removes an account, before anything else of it: what was
-   * decided about the account no longer holds.
+   * Runs inside every transaction that changes or removes an account, before anything else of it: what is remembered of
+   * the account, and was decided about it, no longer holds.
    */
-  statusChanged?(executor: Executor, accountId: string): Promise<void>
+  touched?(executor: Executor, accountId: string): Promise<void>
   /**
    * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
    * before it comes to revokeSubject, services hear of it.
@@ -73,17 +73,7 @@ export type Accounts = ReturnType<typeof createAccounts>
 const MAX_PAGE = 100
 
 export function createAccounts(deps: AccountsDeps) {
-  const {
-    db,
-    store,
-    hashes,
-    policy,
-    revokeSubject,
-    guardRemoval,
-    statusChanged,
-    raiseFloor,
-    clock = systemClock,
-  } = deps
+  const { db, store, hashes, policy, revokeSubject, guardRemoval, touched, raiseFloor, clock = systemClock } = deps
 
   /** A subject need not be an account: that of a client's own token is the client's id. */
   const findById = async (id: string): Promise<Account | undefined> =>
@@ -147,7 +137,7 @@ export function createAccounts(deps: AccountsDeps) {
   }
 
   async function rewrite(executor: Executor, id: string, { input, passwordHash, settle }: Rewrite): Promise<Rewritten> {
-    if (input.status !== undefined) await statusChanged?.(executor, id)
+    await touched?.(executor, id)
     if (input.status === 'disabled') await guardRemoval?.(executor, id)
     const before = await store.lock(executor, id)
     if (!before) throw notFound()
@@ -169,7 +159,9 @@ export function createAccounts(deps: AccountsDeps) {
   ): Promise<Account> =>
     refusingDuplicates(() =>
       inTransaction(db, async (executor) => {
-        const before = isUuid(id) ? await store.lock(executor, id) : undefined
+        if (!isUuid(id)) throw notFound()
+        await touched?.(executor, id)
+        const before = await store.lock(executor, id)
         if (!before) throw notFound()
         const input = decide(before)
         if (MEMBERS_THAT_REVOKE.some((name) => input[name] !== undefined)) throw new TypeError('use update for this')
@@ -214,7 +206,7 @@ export function createAccounts(deps: AccountsDeps) {
     if (!isUuid(id)) throw notFound()
     await inTransaction(db, async (executor) => {
       await around(executor, async () => {
-        await statusChanged?.(executor, id)
+        await touched?.(executor, id)
         await guardRemoval?.(executor, id)
         const account = await store.remove(executor, id)
         if (!account) throw notFound()

@@ -30,7 +30,7 @@ export interface FastRefreshDeps {
   rotation: Pick<RefreshRotation, 'findPlain' | 'rotatePlain'>
   signer: TokenSigner
   refreshTokenTtlSeconds: number
-  findActiveAccount(id: string): Promise<Account | undefined>
+  findActiveAccount(id: string): Account | undefined | Promise<Account | undefined>
   /** What access tokens for an audience say of an account's roles and permissions. */
   authorizationClaims(accountId: string, audience: string): Promise<object>
   rememberSession(session: NewSession): Promise<void>

@@ -18,7 +18,7 @@ export interface FastUserinfoDeps {
   revocation: Pick<Revocation, 'denies'>
   ephemeral: Pick<Ephemeral, 'get'>
   findClient(id: string): Promise<Client | undefined>
-  findActiveAccount(id: string): Promise<Account | undefined>
+  findActiveAccount(id: string): Account | undefined | Promise<Account | undefined>
 }
 
 /** What is read of a stored grant here. */

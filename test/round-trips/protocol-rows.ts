@@ -44,8 +44,8 @@ export const PROTOCOL_ROWS: Rows = {
     [1, 0],
   ],
   'POST /oauth2/token, refreshing': [
-    4,
-    1,
+    3,
+    0,
     withTokens(async ({ flow }, tokens) => tokensOf(await flow.refresh(tokens.refresh_token))),
     [1, 0],
   ],
@@ -65,7 +65,7 @@ export const PROTOCOL_ROWS: Rows = {
     withTokens(({ flow }, tokens) => flow.refresh(`${tokens.refresh_token}x`)),
   ],
   'POST /oauth2/token, a password': [
-    10,
+    5,
     3,
     plainly(async ({ grant }) =>
       tokensOf(await grant({ grant_type: 'password', username: 'anna', password: PASSWORD, scope: 'openid' })),
@@ -91,7 +91,7 @@ export const PROTOCOL_ROWS: Rows = {
     withTokens(({ flow }, tokens) => flow.revoke(tokens.refresh_token)),
     [1, 1],
   ],
-  'GET /oauth2/userinfo': [1, 1, withTokens(({ flow }, tokens) => flow.userinfo(tokens.access_token))],
+  'GET /oauth2/userinfo': [1, 0, withTokens(({ flow }, tokens) => flow.userinfo(tokens.access_token))],
   'POST /oauth2/userinfo': [
     4,
     1,
@@ -103,7 +103,7 @@ export const PROTOCOL_ROWS: Rows = {
     plainly(({ flow }) => flow.post('/oauth2/par', Object.fromEntries(new URL(flow.requestOf().url).searchParams))),
   ],
 
-  'GET /oauth2/authorize, with a session': [6, 1, plainly(({ flow, agent }) => flow.authorize(agent, authorizing))],
+  'GET /oauth2/authorize, with a session': [5, 1, plainly(({ flow, agent }) => flow.authorize(agent, authorizing))],
   'GET /oauth2/authorize, to the sign-in page': [2, 0, plainly(({ flow, signInPage }) => signInPage(flow.newAgent()))],
   'POST /oauth2/authorize': [
     0,
@@ -113,7 +113,7 @@ export const PROTOCOL_ROWS: Rows = {
     ),
   ],
   'POST /sign-in/{uid}, to the code': [
-    16,
+    11,
     3,
     async ({ flow, signInPage, anna }) => {
       const browser = flow.newAgent()
@@ -123,7 +123,7 @@ export const PROTOCOL_ROWS: Rows = {
     [1, 2],
   ],
   'GET /oauth2/logout': [
-    4,
+    3,
     0,
     async ({ flow, world, anna }) => {
       const browser = flow.newAgent()

@@ -95,9 +95,9 @@ const byNobody = (about: (cast: Cast) => object | Promise<object>): Prepare =>
 const newcomer = ({ unique }: Cast) => ({ email: `${unique()}@example.org`, password: PASSWORD })
 
 export const REST_ROWS: Rows = {
-  'POST /api/v1/session': [10, 3, byNobody(({ self }) => ({ login: self.email, password: PASSWORD })), [1, 2]],
+  'POST /api/v1/session': [5, 3, byNobody(({ self }) => ({ login: self.email, password: PASSWORD })), [1, 2]],
   'POST /api/v1/session/refresh': [
-    5,
+    4,
     1,
     byNobody(async ({ person }) => ({ refresh_token: (await person()).refreshToken })),
     [1, 0],
@@ -117,7 +117,7 @@ export const REST_ROWS: Rows = {
   'POST /api/v1/password-reset, of nobody': [1, 1, byNobody(({ unique }) => ({ email: `${unique()}@example.org` }))],
   'POST /api/v1/password-reset/confirm': [
     5,
-    13,
+    14,
     byNobody(async ({ person, ask, codeFor }) => {
       const { email } = await person()
       await ask('POST', '/api/v1/password-reset', { json: { email }, bearer: '' })
@@ -147,20 +147,20 @@ export const REST_ROWS: Rows = {
   ],
 
   'GET /api/v1/me': [0, 1, bySelf()],
-  'PATCH /api/v1/me': [0, 5, byOne(() => ({ json: { first_name: 'Other' } }))],
+  'PATCH /api/v1/me': [0, 6, byOne(() => ({ json: { first_name: 'Other' } }))],
   'PUT /api/v1/me/password': [
-    8,
+    5,
     8,
     byOne(() => ({ json: { current_password: PASSWORD, new_password: NEW_PASSWORD } })),
   ],
   'PUT /api/v1/me/email': [
-    7,
+    4,
     5,
     byOne((_, { unique }) => ({ json: { password: PASSWORD, new_email: `${unique()}@example.org` } })),
   ],
   'POST /api/v1/me/email/confirm': [
     4,
-    8,
+    9,
     byOne(async ({ bearer }, { unique, ask, codeFor }) => {
       const email = `${unique()}@example.org`
       await ask('PUT', '/api/v1/me/email', { json: { password: PASSWORD, new_email: email }, bearer })
@@ -169,7 +169,7 @@ export const REST_ROWS: Rows = {
   ],
   'GET /api/v1/me/sign-ins': [0, 1, bySelf()],
   'GET /api/v1/me/export': [2, 3, bySelf()],
-  'DELETE /api/v1/me': [1, 9, byOne(() => ({ json: { password: PASSWORD } }))],
+  'DELETE /api/v1/me': [1, 8, byOne(() => ({ json: { password: PASSWORD } }))],
   'GET /api/v1/me/sessions': [
     2,
     0,
@@ -190,8 +190,8 @@ export const REST_ROWS: Rows = {
   'GET /api/v1/accounts': [0, 1],
   'POST /api/v1/accounts': [0, 6, asking(({ unique }) => ({ json: { email: `${unique()}@example.org` } }))],
   'GET /api/v1/accounts/{id}': [0, 1, on('accounts')],
-  'PATCH /api/v1/accounts/{id}': [0, 8, on('accounts', { first_name: 'Other' })],
-  'DELETE /api/v1/accounts/{id}': [1, 11, on('accounts')],
+  'PATCH /api/v1/accounts/{id}': [0, 9, on('accounts', { first_name: 'Other' })],
+  'DELETE /api/v1/accounts/{id}': [1, 10, on('accounts')],
   'POST /api/v1/accounts/{id}/password-reset': [0, 7, onOne()],
   'GET /api/v1/accounts/{id}/sessions': [2, 1, onOne()],
   'DELETE /api/v1/accounts/{id}/sessions': [1, 7, onOne()],
