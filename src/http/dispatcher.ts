@@ -56,6 +56,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
   const { logger, clock, routes, trustedProxies } = deps
   const { host } = new URL(deps.issuer)
   const common = Object.entries(deps.securityHeaders).flat()
+  const leave = createLeaving()
 
   function handlerFor(method: string, path: string): FastHandler | undefined {
     const exact = routes.exact.get(`${method} ${path}`)
@@ -73,12 +74,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
       query,
       address: () => addressOf(request, trustedProxies),
       answer(status, headers, body, level = 'info') {
-        // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
-        const bytes = Buffer.byteLength(body)
-        const length = status === 304 ? [] : ['Content-Length', String(bytes)]
-        response.writeHead(status, ['X-Request-Id', id, ...common, ...headers, ...length])
-        // Plain ASCII leaves in one piece with the headers, without being encoded.
-        response.end(body, bytes === body.length ? 'latin1' : 'utf8')
+        leave({ response, status, headers: ['X-Request-Id', id, ...common, ...headers], body })
         if (!logger.isLevelEnabled(level)) return
         const { method } = request
         const ip = shortAddress(addressOf(request, trustedProxies))
@@ -103,6 +99,38 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
     )
     return true
   }
+}
+
+interface Answer {
+  response: ServerResponse
+  status: number
+  headers: string[]
+  body: string
+}
+
+/**
+ * Answers of one turn of the event loop leave together, after the last of its requests has been read: whoever waits for
+ * several of them, as a proxy does, is woken once and not by each.
+ */
+function createLeaving(): (answer: Answer) => void {
+  let waiting: Answer[] = []
+  function leave(): void {
+    const leaving = waiting
+    waiting = []
+    for (const answer of leaving) write(answer)
+  }
+  return (answer) => {
+    if (waiting.push(answer) === 1) setImmediate(leave)
+  }
+}
+
+function write({ response, status, headers, body }: Answer): void {
+  const bytes = Buffer.byteLength(body)
+  // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
+  if (status !== 304) headers.push('Content-Length', String(bytes))
+  response.writeHead(status, headers)
+  // Plain ASCII leaves in one piece with the headers, without being encoded.
+  response.end(body, bytes === body.length ? 'latin1' : 'utf8')
 }
 
 /** Whoever fails before anything was sent has not taken the request. */
