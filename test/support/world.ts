@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
 import { type Core, composeCore, openStores, type Stores } from '../../src/compose.ts'
 import { type Config, loadConfig } from '../../src/config.ts'
@@ -111,7 +112,8 @@ function databaseAt(serverUrl: string, name: string): string {
 
 const running = new Set<ChildProcess>()
 
-// Who fails before he can stop his servers leaves none behind.
+// Who fails or is told to end before he can stop his servers leaves none behind.
+process.once('SIGTERM', () => process.exit(128 + constants.signals.SIGTERM))
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
