@@ -161,11 +161,14 @@ function repeated(file: ManifestFile): string[] {
     })),
   ]
   for (const { list, names } of members) lists[list] = names
-  return Object.entries(lists).flatMap(([list, names = []]) =>
-    names.flatMap((name, index) =>
-      names.indexOf(name) < index ? [`${list}[${index}]: ${name} is described twice`] : [],
-    ),
-  )
+  return Object.entries(lists).flatMap(([list, names = []]) => {
+    const seen = new Set<string>()
+    return names.flatMap((name, index) => {
+      if (seen.has(name)) return [`${list}[${index}]: ${name} is described twice`]
+      seen.add(name)
+      return []
+    })
+  })
 }
 
 /** A cycle within the file; one that what is stored takes part in is found when it is written. */
