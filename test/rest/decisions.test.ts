@@ -1,4 +1,5 @@
 /** What other services live on: whether a token is good, and whether an account may. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { decodeJwt, importJWK, SignJWT } from 'jose'
 import { openKeyring } from '../../src/oidc/keystore.ts'
@@ -226,16 +227,8 @@ describe('decisions over REST', function () {
       const [admin, owner] = [await at.somebody('admin'), await at.somebody('editor')]
       expect((await ask(owner.id, 'movies:edit', '', admin.bearer, another)).status).to.equal(200)
       await world.core.access.removeRole(admin.id, 'admin')
-      await untilDenied(() => ask(owner.id, 'movies:edit', '', admin.bearer, another), 403)
+      await until(async () => (await ask(owner.id, 'movies:edit', '', admin.bearer, another)).status === 403)
     })
-
-    async function untilDenied(work: () => Promise<{ status: number }>, status: number): Promise<void> {
-      for (let attempt = 0; attempt < 40; attempt += 1) {
-        if ((await work()).status === status) return
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
-      throw new Error(`never ${status}`)
-    }
   })
 
   it('know no account that is not there, and no id of another form', async () => {
@@ -410,7 +403,7 @@ describe('decisions over REST', function () {
   async function until(isSo: () => Promise<boolean>): Promise<void> {
     for (let attempt = 0; attempt < 40; attempt += 1) {
       if (await isSo()) return
-      await new Promise((resolve) => setTimeout(resolve, 50))
+      await sleep(50)
     }
     throw new Error('it never was')
   }
@@ -438,7 +431,7 @@ describe('decisions over REST without the database', function () {
     const api = createApi(world)
     expect((await api('GET', path, { bearer })).json()).to.deep.equal({ valid: false })
     await proxy.refuse()
-    await new Promise((resolve) => setTimeout(resolve, 850))
+    await sleep(850)
     const reply = await api('GET', path, { bearer })
     expect(problemOf(reply)).to.deep.equal([503, 'temporarily_unavailable'])
     expect(reply.headers['retry-after']).to.equal('1')
