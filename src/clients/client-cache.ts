@@ -3,12 +3,12 @@
  * client only as long as it is handed the same object, so an unchanged client stays one frozen object.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Clock } from '../clock.ts'
 import type { Client } from './client.ts'
 
 export interface ClientCacheOptions {
   load(id: string): Promise<Client | undefined>
-  clock: Clock
+  /** The steady clock: setting that of the computer back must not keep a client. */
+  nowMs?: () => number
   ttlMs?: number
   /** How long "no such client" is believed. */
   missTtlMs?: number
@@ -21,25 +21,25 @@ interface Entry {
 }
 
 export function createClientCache(options: ClientCacheOptions) {
-  const { load, clock, ttlMs = 5_000, missTtlMs = 1_000, maxEntries = 10_000 } = options
+  const { load, nowMs = () => performance.now(), ttlMs = 5_000, missTtlMs = 1_000, maxEntries = 10_000 } = options
   const known = new Map<string, Entry>()
   // Apart, so that invented ids push out no real client.
   const unknown = new Map<string, Entry>()
   const loading = new Map<string, Promise<Client | undefined>>()
 
   const fresh = (entry: Entry | undefined): Entry | undefined =>
-    entry !== undefined && clock.now() < entry.expiresAt ? entry : undefined
+    entry !== undefined && nowMs() < entry.expiresAt ? entry : undefined
 
   function remember(id: string, read: Client | undefined): Client | undefined {
     if (!read) {
       known.delete(id)
-      keep(unknown, id, { client: undefined, expiresAt: clock.now() + missTtlMs })
+      keep(unknown, id, { client: undefined, expiresAt: nowMs() + missTtlMs })
       return undefined
     }
     const before = known.get(id)?.client
     const client = before && isDeepStrictEqual(before, read) ? before : deepFreeze(read)
     unknown.delete(id)
-    keep(known, id, { client, expiresAt: clock.now() + ttlMs })
+    keep(known, id, { client, expiresAt: nowMs() + ttlMs })
     return client
   }
 
@@ -75,7 +75,7 @@ export function createClientCache(options: ClientCacheOptions) {
       loading.delete(id)
       unknown.delete(id)
       const entry = known.get(id)
-      if (entry) entry.expiresAt = 0
+      if (entry) entry.expiresAt = Number.NEGATIVE_INFINITY
     },
   }
 }

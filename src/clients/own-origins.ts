@@ -1,26 +1,26 @@
 /** The origins of pages of the house, from the redirect URIs of its public clients. Asked by requests that name one. */
-import type { Clock } from '../clock.ts'
 
 export interface OwnOriginsDeps {
   /** The redirect URIs of all first-party public clients. */
   load(): Promise<readonly string[]>
-  clock: Clock
+  /** The steady clock. */
+  nowMs?: () => number
   ttlMs?: number
 }
 
 export type OwnOrigins = ReturnType<typeof createOwnOrigins>
 
-export function createOwnOrigins({ load, clock, ttlMs = 5_000 }: OwnOriginsDeps) {
-  let known = { origins: Promise.resolve<ReadonlySet<string>>(new Set()), expiresAt: 0 }
+export function createOwnOrigins({ load, nowMs = () => performance.now(), ttlMs = 5_000 }: OwnOriginsDeps) {
+  let known = { origins: Promise.resolve<ReadonlySet<string>>(new Set()), expiresAt: Number.NEGATIVE_INFINITY }
 
   /** One reading at a time, for everybody who asks meanwhile; one that failed is not kept. */
   function origins(): Promise<ReadonlySet<string>> {
-    if (clock.now() < known.expiresAt) return known.origins
+    if (nowMs() < known.expiresAt) return known.origins
     const reading = load().then(originsOf)
-    const mine = { origins: reading, expiresAt: clock.now() + ttlMs }
+    const mine = { origins: reading, expiresAt: nowMs() + ttlMs }
     known = mine
     reading.catch(() => {
-      mine.expiresAt = 0
+      mine.expiresAt = Number.NEGATIVE_INFINITY
     })
     return reading
   }
