@@ -117,14 +117,20 @@ function createLeaving(): (answer: Answer) => void {
   function leave(): void {
     const leaving = waiting
     waiting = []
-    for (const answer of leaving) write(answer)
+    for (const answer of leaving) {
+      try {
+        send(answer)
+      } catch {
+        answer.response.destroy() // those behind it still leave
+      }
+    }
   }
   return (answer) => {
     if (waiting.push(answer) === 1) setImmediate(leave)
   }
 }
 
-function write({ response, status, headers, body }: Answer): void {
+function send({ response, status, headers, body }: Answer): void {
   const bytes = Buffer.byteLength(body)
   // RFC 9110 section 8.6: a 304 would have to tell the length of what it does not send.
   if (status !== 304) headers.push('Content-Length', String(bytes))
