@@ -655,7 +655,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   })
   const decide = createFastDecisions({ decisions: core.decisions, identify, verdictOn, audience })
   const userinfo = createFastUserinfo({
-    ...{ ownAudience: audience, tokens },
+    ...{ ownAudience: audience, tokens, clock },
     findActiveAccount: core.rememberedAccounts.findActive,
     revocation: core.revocation,
     ephemeral: stores.ephemeral,

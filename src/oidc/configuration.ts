@@ -140,7 +140,8 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
       PushedAuthorizationRequest: SECONDS.pushedRequest,
       IdToken: 3_600,
       Interaction: SECONDS.interaction,
-      Session: SECONDS.session,
+      // That of nobody is there for the page that is open.
+      Session: (_ctx, session) => (session.accountId ? SECONDS.session : SECONDS.interaction),
       Grant: grantSeconds,
       RefreshToken: (_ctx, token, client) => {
         const own = client[REFRESH_TOKEN_TTL]

@@ -13,7 +13,7 @@ import { browserSessionId, grantSessionId, type NewSession } from '../sessions/s
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { claimsFor } from './claims.ts'
 import { refreshTokenLife, SECONDS } from './configuration.ts'
-import { sessionUidKey } from './ephemeral-keys.ts'
+import { deniedSessionKey, sessionUidKey } from './ephemeral-keys.ts'
 import { ENGINE_JSON_HEADERS, type FastGrant } from './fast-endpoints.ts'
 import type { PlainFamily, RefreshRotation } from './refresh-rotation.ts'
 import { CLAIMS_OF_SCOPES, isOidcScope } from './scopes.ts'
@@ -74,11 +74,12 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
     return true
   }
 
-  /** The engine asks for the session itself; whether it was ended on purpose, findPlain has looked at. */
+  /** As session-binding.ts, of a grant that cannot outlive its part in the session (isOrdinary). */
   async function isSessionAlive({ expiresWithSession, sessionUid }: AdapterPayload): Promise<boolean> {
     if (expiresWithSession !== true) return true
-    const [pointer] = sessionUid === undefined ? [] : await deps.ephemeral.get([sessionUidKey(sessionUid)])
-    return pointer !== undefined
+    if (sessionUid === undefined) return false
+    const [pointer, mark] = await deps.ephemeral.get([sessionUidKey(sessionUid), deniedSessionKey(sessionUid)])
+    return pointer !== undefined && mark === undefined
   }
 
   async function issue(account: Account, client: Client, { payload, grant, keys }: PlainFamily) {
@@ -134,6 +135,8 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
   /** Those of the resource server (resource-servers.ts) that were granted, in the order of the grant. */
   function accessScopes(grant: StoredGrant, client: Client, audience: string, scopes: readonly string[]): string[] {
     const isDefault = audience === (client.audience ?? deps.ownAudience)
+    // A resource server that the client has no more.
+    if (!isDefault && audience !== deps.ownAudience) return []
     const offered = isDefault ? client.scopes : client.scopes.filter((scope) => !isOidcScope(scope))
     const wanted = new Set(scopes.filter((scope) => offered.includes(scope)))
     return (grant.resources?.[audience] ?? '').split(' ').filter((scope) => wanted.has(scope))
@@ -195,8 +198,13 @@ const isOrdinaryClient = ({ grantTypes, metadata }: Client): boolean =>
 function isOrdinary({ payload, grant }: PlainFamily & { grant: StoredGrant }, now: number): boolean {
   const isPlain = UNUSUAL.every((name) => payload[name] === undefined) && typeof payload.resource === 'string'
   const isLive = Number(payload.exp) > now && Number(grant.exp) > now
-  return isPlain && isLive && grant.rejected === undefined && grant.openid?.claims === undefined
+  const isUnchanged = grant.rejected === undefined && grant.openid?.claims === undefined
+  return isPlain && isLive && isUnchanged && !(payload.expiresWithSession === true && outlivesSession(grant))
 }
+
+/** Such a grant stays when its person signs out, and what is bound to the session does not: the engine has to look. */
+const outlivesSession = ({ openid }: StoredGrant): boolean =>
+  openid?.scope?.split(' ').includes('offline_access') === true
 
 const belongsTogether = ({ payload, grant }: PlainFamily, { id }: Client): boolean =>
   payload.clientId === id && grant.clientId === id && payload.accountId === grant.accountId

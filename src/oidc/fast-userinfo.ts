@@ -2,6 +2,7 @@
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import type { Client } from '../clients/client.ts'
+import { type Clock, epochSeconds } from '../clock.ts'
 import type { Exchange, FastHandler } from '../http/dispatcher.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { claimsFor } from './claims.ts'
@@ -13,6 +14,7 @@ import { CLAIMS_OF_SCOPES, isOidcScope } from './scopes.ts'
 import type { AccessTokenClaims, TokenFormats } from './token-formats.ts'
 
 export interface FastUserinfoDeps {
+  clock: Clock
   ownAudience: string
   tokens: Pick<TokenFormats, 'verifyAccessToken'>
   revocation: Pick<Revocation, 'denies'>
@@ -42,8 +44,10 @@ export function createFastUserinfo(deps: FastUserinfoDeps): FastHandler {
       deps.findActiveAccount(access.sub),
       deps.revocation.denies(access),
     ])
-    const granted = scopesGranted(decodeRecord<StoredGrant>(stored), access)
+    const granted = scopesGranted(decodeRecord<StoredGrant>(stored), access, epochSeconds(deps.clock))
     if (!account || !granted || isRevoked) return false
+    // Bound to a session that its grant outlives: whether the client still goes with the session is for the engine to find.
+    if (access.suid !== undefined && granted.has('offline_access')) return false
     const body = claimsOf(
       account,
       client,
@@ -64,8 +68,12 @@ const isOrdinary = ({ gid, cnf, uic, scope = '' }: AccessTokenClaims): boolean =
 const isPlain = ({ metadata }: Client): boolean => !Object.keys(metadata).some((name) => name.startsWith('userinfo_'))
 
 /** The scopes of OpenID that were consented to; undefined when the grant is gone or says more than scopes. */
-function scopesGranted(grant: StoredGrant | undefined, { sub, client_id }: AccessTokenClaims): Set<string> | undefined {
-  if (!grant || grant.accountId !== sub || grant.clientId !== client_id) return undefined
+function scopesGranted(
+  grant: StoredGrant | undefined,
+  { sub, client_id }: AccessTokenClaims,
+  now: number,
+): Set<string> | undefined {
+  if (!grant || Number(grant.exp) <= now || grant.accountId !== sub || grant.clientId !== client_id) return undefined
   if (grant.openid?.claims !== undefined || grant.rejected?.openid !== undefined) return undefined
   return new Set(grant.openid?.scope?.split(' ') ?? [])
 }

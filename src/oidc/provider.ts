@@ -16,12 +16,13 @@ import { type EngineConfigurationDeps, engineConfiguration, grantSecondsFor, SEC
 import { inEngineTerms } from './engine-errors.ts'
 import { tokenPrototypeOf } from './engine-internals.ts'
 import { createEphemeralAdapter } from './ephemeral-adapter.ts'
-import { familyKeys, replayKey } from './ephemeral-keys.ts'
+import { familyKeys, replayKey, sessionUidKey } from './ephemeral-keys.ts'
 import type { Keyring } from './keystore.ts'
 import { registerPasswordGrant } from './password-grant.ts'
 import { createRefreshRotation } from './refresh-rotation.ts'
 import { createResourceServers } from './resource-servers.ts'
 import type { Revocation } from './revocation.ts'
+import { createSessionBinding } from './session-binding.ts'
 import { createSessionRegister } from './session-register.ts'
 import type { SignInClock } from './sign-in-clock.ts'
 import { carryLineage } from './sign-in-lineage.ts'
@@ -94,7 +95,13 @@ export function buildProvider(deps: ProviderDeps) {
   endSessionBoundTokens(provider)
   acceptOnce(provider)
   registerPasswordGrant({ provider, clock, signInClock, authenticate: deps.authenticate, device: deps.device })
-  const inspection = createTokenInspection({ issuer, tokens, rotation, revocation })
+  const inspection = createTokenInspection({
+    issuer,
+    tokens,
+    rotation,
+    revocation,
+    hasSession: createSessionBinding(ephemeral),
+  })
   const tokenEndpoints = createTokenEndpoints({ provider, inspection, rotation, register })
 
   return { provider, tokenEndpoints, tokens, resourceServers, inspection, rotation }
@@ -168,9 +175,11 @@ export function buildProvider(deps: ProviderDeps) {
   function endSessionBoundTokens({ Session }: Provider): void {
     const { destroy } = Session.prototype
     const revokeSession = inEngineTerms(revocation.revokeSession)
+    const forgetUid = inEngineTerms((uid: string) => ephemeral.remove([sessionUidKey(uid)]))
     Session.prototype.destroy = async function () {
-      await revokeSession(this.uid)
-      await destroy.call(this)
+      // Nothing hangs on the session of somebody who never signed in.
+      if (this.accountId) await revokeSession(this.uid)
+      await Promise.all([destroy.call(this), forgetUid(this.uid)])
     }
   }
 }

@@ -14,7 +14,7 @@ import { opaqueId } from '../ids.ts'
 import type { Ephemeral, SingleUse } from '../storage/ephemeral.ts'
 import { digestOf, type FamilyKeys, familyKeys, grantKey } from './ephemeral-keys.ts'
 import { decodeRecord, encodeRecord } from './record-format.ts'
-import { marksOf, type Revocation } from './revocation.ts'
+import { marksOf, type Revocation, type TokenMarks } from './revocation.ts'
 import { seal, unseal } from './sealed-response.ts'
 import type { Lineage } from './sign-in-lineage.ts'
 import { CLOCK_TOLERANCE_SECONDS, type RefreshTokenClaims } from './token-formats.ts'
@@ -158,18 +158,12 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
     async find(claims: RefreshTokenClaims, options: { refreshing: boolean }): Promise<AdapterPayload | undefined> {
       const keys = familyKeys(claims.jti)
       if (!keys) return undefined
-      const token = {
-        grantId: keys.grantId,
-        sessionUid: undefined, // known only with the family; the engine looks the session itself up
-        subject: claims.sub,
-        clientId: claims.client_id,
-        issuedAtMs: claims.ims,
-      }
+      const token = familyOrigin(keys, claims)
       const marks = marksOf(token)
       const found = await ephemeral.readFamily(keys.family, marks.keys)
       const live = decodeRecord<AdapterPayload>(found.family?.data)
       if (!found.family || !live || marks.isDead(found.marks, live.sessionUid)) return undefined
-      if (revocation.remembers(token, live.sessionUid)) return undefined
+      if (await revocation.deniesFamily(token, live.sessionUid)) return undefined
       const digest = digestOf(claims.jti)
       if (digest === found.family.current) return live
       const mayBeRetry = options.refreshing && digest === found.family.previous
@@ -207,15 +201,18 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
     async findPlain(claims: RefreshTokenClaims): Promise<PlainFamily | undefined> {
       const keys = familyKeys(claims.jti)
       if (!keys) return undefined
-      const found = await ephemeral.readFamily(keys.family, [grantKey(keys.grantId)])
+      const token = familyOrigin(keys, claims)
+      // Memory forgets a floor when no access token is left that it kills; families live longer, and so do marks.
+      const marks = marksOf(token)
+      const digest = digestOf(claims.jti)
+      const found = await ephemeral.readFamily(keys.family, [grantKey(keys.grantId), ...marks.keys])
+      const [storedGrant, ...values] = found.marks
       const payload = decodeRecord<AdapterPayload & Lineage>(found.family?.data)
-      const grant = decodeRecord<AdapterPayload>(found.marks[0])
-      if (!payload || !grant || found.family?.current !== digestOf(claims.jti)) return undefined
-      const isDead = await revocation.deniesFamily(
-        { grantId: keys.grantId, subject: claims.sub, clientId: claims.client_id, issuedAtMs: claims.ims },
-        payload.sessionUid,
-      )
-      return isDead ? undefined : { keys, payload, grant, digest: digestOf(claims.jti) }
+      const grant = decodeRecord<AdapterPayload>(storedGrant)
+      if (!payload || !grant || found.family?.current !== digest) return undefined
+      if (marks.isDead(values, payload.sessionUid)) return undefined
+      const isDead = await revocation.deniesFamily(token, payload.sessionUid)
+      return isDead ? undefined : { keys, payload, grant, digest }
     },
 
     /** Records successor and answer in one step; false when somebody else was there first, and nothing was recorded. */
@@ -248,6 +245,15 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
     },
   }
 }
+
+/** The session is known only with the family, and a session that ends does not end a family: the session is looked up. */
+const familyOrigin = ({ grantId }: FamilyKeys, { sub, client_id, ims }: RefreshTokenClaims): TokenMarks => ({
+  grantId,
+  sessionUid: undefined,
+  subject: sub,
+  clientId: client_id,
+  issuedAtMs: ims,
+})
 
 function answer(ctx: KoaContextWithOIDC, body: string): void {
   ctx.status = 200

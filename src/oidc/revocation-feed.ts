@@ -42,9 +42,12 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
   const set = createRevocationSet()
   const listeners = new Set<RevocationListener>()
   const onReturn = new Set<() => Promise<void>>()
+  const onLate = new Set<RevocationListener>()
   /** Every transaction before this one is known. */
   let horizon: string | undefined
   let provenAt = Number.NEGATIVE_INFINITY
+  /** The same by the other clock: the steady one stands still while the machine sleeps. */
+  let provenAtWallMs = 0
   /** How far the database's clock is ahead of ours. */
   let skewMs = 0
   /** What the database's clock showed at an instant of the steady one. */
@@ -53,9 +56,16 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
   let reading: Promise<void> | undefined
   let nextReading: Promise<void> | undefined
 
-  function learn(revoked: Revoked): void {
-    if (!set.learn(revoked)) return
+  function learn(revoked: Revoked): boolean {
+    if (!set.learn(revoked)) return false
     for (const listener of listeners) listener(revoked)
+    return true
+  }
+
+  /** What the journal has not told, and not because it is old. */
+  function learnLate(revoked: Revoked): void {
+    if (!learn(revoked) || revoked.writtenAtMs < storeNowMs() - REWRITTEN_MS) return
+    for (const listener of onLate) listener(revoked)
   }
 
   /** Reads what the durable store has and this process may not. Whoever asks gets a reading that began after that. */
@@ -82,7 +92,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       readClock(page.nowMs)
       // What was written while we read is behind the horizon of the first page.
       next ??= page.horizon
-      for (const revoked of page.revoked) learn(revoked)
+      for (const revoked of page.revoked) learnLate(revoked)
       place = page.revoked.length === ROWS_AT_ONCE ? page.last : undefined
     }
     horizon = next
@@ -124,6 +134,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     for (const work of onReturn) await work()
     for (;;) {
       const askedAt = performance.now()
+      const askedAtWallMs = clock.now()
       const {
         entries,
         position: next,
@@ -138,7 +149,10 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       if (!isSealed) await restore(following)
       // Whoever was away for so long may find that older entries have been dropped.
       else if (askedAt - provenAt > BELIEVED_MS && provenAt > 0) await catchUp()
-      if (entries.length < ENTRIES_AT_ONCE) provenAt = askedAt
+      if (entries.length < ENTRIES_AT_ONCE) {
+        provenAt = askedAt
+        provenAtWallMs = askedAtWallMs
+      }
     }
   }
 
@@ -147,10 +161,24 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     if (revoked) learn(revoked)
   }
 
-  /** After a flush every mark is written again before anybody may believe that there are no others. */
+  /**
+   * After a loss every mark is written again before anybody may believe that there are no others: also of what is older
+   * than any access token, for what it kills may lie on a node of a cluster that has lost nothing.
+   */
   async function restore(following: Follower): Promise<void> {
     await catchUp()
-    await rewriteMarks(0)
+    let place: Place | undefined = { txid: '0', seq: 0 }
+    while (place) {
+      const { revoked, last }: Awaited<ReturnType<typeof store.pageBehind>> = await store.pageBehind(
+        db,
+        place,
+        MARKS_AT_ONCE,
+        { all: true },
+      )
+      const marks = revoked.map((each) => markOf(each, storeNowMs()))
+      await journal.write(marks, [])
+      place = last
+    }
     await following.seal()
   }
 
@@ -166,7 +194,8 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     await journal.write(marks, [])
   }
 
-  const isFresh = (): boolean => performance.now() - provenAt < BELIEVED_MS
+  const isFresh = (): boolean =>
+    performance.now() - provenAt < BELIEVED_MS && Math.abs(clock.now() - provenAtWallMs) < BELIEVED_MS
 
   return {
     set,
@@ -213,6 +242,9 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+
+    /** Has a listener told what was read that the journal should have told, and did not. */
+    onLate: (listener: RevocationListener): void => void onLate.add(listener),
 
     /** Work to be done whenever the journal answers again. */
     onReturn: (work: () => Promise<void>): void => void onReturn.add(work),

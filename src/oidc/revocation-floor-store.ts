@@ -62,13 +62,15 @@ export function createRevocationFloorStore() {
     },
 
     /**
-     * Of what kills access tokens: the rows behind a place, in order, and where the next reader begins. Every transaction
-     * before that has ended, so whatever it wrote is among what was read; what a later one wrote may be read twice.
+     * Of what kills access tokens, or with `all` anything: the rows behind a place, in order, and where the next reader
+     * begins. Every transaction before that has ended, so whatever it wrote is among what was read; what a later one wrote
+     * may be read twice.
      */
     async pageBehind(
       executor: Executor,
       { txid, seq }: Place,
       limit: number,
+      { all = false } = {},
     ): Promise<{ revoked: Revoked[]; last: Place | undefined; horizon: string; isAhead: boolean; nowMs: number }> {
       const { rows } = await sql<Row & { txid: string; horizon: string; is_ahead: boolean; now_ms: number }>`
         select horizon::text, ahead as is_ahead, ${nowMs}::float8 as now_ms, page.* from (
@@ -76,7 +78,7 @@ export function createRevocationFloorStore() {
             ${txid}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) as ahead) now
         left join lateral (
           select ${COLUMNS}, txid::text as txid from revocations
-          where (txid, seq) > (${txid}::xid8, ${seq}::bigint) and tokens_expire_at > clock_timestamp()
+          where (txid, seq) > (${txid}::xid8, ${seq}::bigint) and ${all ? sql`expires_at` : sql`tokens_expire_at`} > clock_timestamp()
           order by revocations.txid, revocations.seq limit ${limit}) page on true
       `.execute(executor)
       const found = rows.filter(({ kind }) => kind !== null)

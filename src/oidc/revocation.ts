@@ -118,41 +118,44 @@ export function createRevocation(deps: RevocationDeps) {
   const { db, store, ephemeral, journal, feed, clock } = deps
   const tokenLife = deps.accessTokenSeconds + LEEWAY_SECONDS
   const floorLife = deps.grantSeconds + LEEWAY_SECONDS
-  /** What could not be finished, and is tried again by tellUntold. */
-  const untold = new Set<Revoked>()
+  /** What is in force but could not be carried out, and is tried again by finish. */
+  const unfinished = new Set<Revoked>()
   const reused = new Set<string>()
 
-  interface Besides {
-    /** Done together with telling the others. */
-    work?: () => Promise<unknown>
-    /** How long the mark is needed, where that is longer than tokens live. */
-    markSeconds?: number
-  }
-
-  async function revoke(wish: Wish, { work, markSeconds = 0 }: Besides = {}): Promise<void> {
+  async function revoke(wish: Wish): Promise<void> {
     const revoked = await deps.write(wish)
     if (!revoked) throw ended()
     feed.learn(revoked)
-    await Promise.all([tell(revoked, markSeconds), work?.()])
+    await carryOut(revoked)
   }
 
-  async function tell(revoked: Revoked, markSeconds = 0): Promise<void> {
-    // Both by the database's clock: ours may be ahead, and a mark must not end before what it kills.
-    const mark = markOf(revoked, revoked.writtenAtMs)
+  /** Tells the others, and removes what must not outlive the mark. Safe to repeat. */
+  async function carryOut(revoked: Revoked): Promise<void> {
     try {
-      await journal.write([{ ...mark, ttlSeconds: Math.max(mark.ttlSeconds, markSeconds) }], [encodeRevoked(revoked)])
-      untold.delete(revoked)
+      await Promise.all([tell(revoked), revoked.kind === 'grant' && removeGrant(revoked.id)])
+      unfinished.delete(revoked)
     } catch (error) {
-      if (untold.size < MAX_UNFINISHED) untold.add(revoked)
+      keepForLater(revoked)
       throw error
     }
   }
 
+  function keepForLater(revoked: Revoked): void {
+    if (unfinished.size < MAX_UNFINISHED) unfinished.add(revoked)
+  }
+
+  function tell(revoked: Revoked): Promise<void> {
+    // Both by the database's clock: ours may be ahead, and a mark must not end before what it kills.
+    const mark = markOf(revoked, revoked.writtenAtMs)
+    // A request that was on its way may save a session once more.
+    const leastSeconds = revoked.kind === 'session' ? deps.sessionSeconds + LEEWAY_SECONDS : 0
+    return journal.write([{ ...mark, ttlSeconds: Math.max(mark.ttlSeconds, leastSeconds) }], [encodeRevoked(revoked)])
+  }
+
+  const removeGrant = (grantId: string): Promise<void> => ephemeral.revokeGrant(grantKeys(grantId, tokenLife))
+
   const revokeGrant = (grantId: string): Promise<void> =>
-    revoke(
-      { kind: 'grant', id: grantId, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife },
-      { work: () => ephemeral.revokeGrant(grantKeys(grantId, tokenLife)) },
-    )
+    revoke({ kind: 'grant', id: grantId, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife })
 
   const floorOf = (kind: 'account' | 'client', id: string, except?: OwnSession): Wish => ({
     kind,
@@ -179,13 +182,15 @@ export function createRevocation(deps: RevocationDeps) {
 
   /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
   async function finish(): Promise<void> {
-    for (const revoked of untold) await tell(revoked)
+    for (const revoked of unfinished) await carryOut(revoked)
     for (const grantId of reused) {
       await revokeGrant(grantId)
       reused.delete(grantId)
     }
   }
   feed.onReturn(finish)
+  // Whoever wrote it may have died before it was carried out.
+  feed.onLate(keepForLater)
 
   return {
     finish,
@@ -208,17 +213,11 @@ export function createRevocation(deps: RevocationDeps) {
     },
 
     /**
-     * What this process knows to be dead; another may know more. `sessionUid` is a session that may be spared by a floor,
-     * but whose end does not end the token. No round trip.
+     * Whether the sign-in behind a refresh token family has been ended within the life of an access token; what was ended
+     * before is known by marks alone. `sessionUid` is a session that a floor may spare, but whose end does not end the
+     * family. No round trip while memory is complete, else one.
      */
-    remembers: (token: TokenMarks, sessionUid: string | undefined): boolean =>
-      feed.set.denies({ ...originOf({ ...token, sessionUid }), sessionUid: token.sessionUid }),
-
-    /**
-     * Whether the sign-in behind a refresh token family has been ended. `sessionUid` is a session that a floor may spare,
-     * but whose end does not end the family. No round trip while memory is complete, else one.
-     */
-    deniesFamily: (token: Omit<TokenMarks, 'sessionUid'>, sessionUid: string | undefined): Promise<boolean> =>
+    deniesFamily: (token: TokenMarks, sessionUid: string | undefined): Promise<boolean> =>
       isRevoked({ ...originOf({ ...token, sessionUid }), sessionUid: undefined }),
 
     /** Whether a stored browser session has been ended. One round trip, none before somebody has signed in. */
@@ -261,15 +260,9 @@ export function createRevocation(deps: RevocationDeps) {
       }
     },
 
-    /**
-     * Kills a browser session and what lives only as long as it. The mark lasts as long as the session might: a request
-     * that was on its way may save it once more. Throws Unavailable (503).
-     */
+    /** Kills a browser session and what lives only as long as it. Throws Unavailable (503). */
     revokeSession: (uid: string): Promise<void> =>
-      revoke(
-        { kind: 'session', id: uid, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife },
-        { markSeconds: deps.sessionSeconds + LEEWAY_SECONDS },
-      ),
+      revoke({ kind: 'session', id: uid, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife }),
 
     /**
      * Kills everything that stems from sign-ins of a subject until now; `except` is the one session to spare, and when it

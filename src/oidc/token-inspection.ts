@@ -3,6 +3,7 @@
 import { familyKeys } from './ephemeral-keys.ts'
 import type { RefreshRotation } from './refresh-rotation.ts'
 import type { Revocation } from './revocation.ts'
+import type { HasSession } from './session-binding.ts'
 import type { AccessTokenClaims, RefreshTokenClaims, TokenFormats } from './token-formats.ts'
 
 /** Who asks. */
@@ -17,13 +18,16 @@ export interface TokenInspectionDeps {
   tokens: TokenFormats
   rotation: Pick<RefreshRotation, 'find'>
   revocation: Revocation
+  hasSession: HasSession
 }
 
 export type TokenInspection = ReturnType<typeof createTokenInspection>
 
 const INACTIVE = { active: false } as const
 
-export function createTokenInspection({ issuer, tokens, rotation, revocation }: TokenInspectionDeps) {
+export function createTokenInspection(deps: TokenInspectionDeps) {
+  const { issuer, tokens, rotation, revocation } = deps
+
   const describeRefresh = (claims: RefreshTokenClaims, scope: string | undefined) => ({
     active: true,
     ...pick(claims, ['sub', 'client_id', 'exp', 'iat']),
@@ -45,7 +49,8 @@ export function createTokenInspection({ issuer, tokens, rotation, revocation }: 
       const refresh = tokens.verifyRefreshToken(value)
       if (!refresh || refresh.client_id !== inspector.clientId) return INACTIVE
       const live = await rotation.find(refresh, { refreshing: false })
-      return live && live.consumed === undefined ? describeRefresh(refresh, live.scope) : INACTIVE
+      const isAlive = live !== undefined && live.consumed === undefined && (await deps.hasSession(live))
+      return isAlive ? describeRefresh(refresh, live.scope) : INACTIVE
     },
 
     /**

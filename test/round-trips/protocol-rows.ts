@@ -78,10 +78,12 @@ export const PROTOCOL_ROWS: Rows = {
     0,
     withTokens(({ flow }, tokens) => flow.introspect(tokens.access_token)),
   ],
+  // Of a token that lives as long as its session, the session too.
   'POST /oauth2/introspect, a refresh token': [
-    1,
+    3,
     0,
     withTokens(({ flow }, tokens) => flow.introspect(tokens.refresh_token)),
+    [1, 0],
   ],
   'POST /oauth2/introspect, what is no token': [0, 0, plainly(({ flow }) => flow.introspect('a.b.c'))],
   'POST /oauth2/revoke, an access token': [1, 1, withTokens(({ flow }, tokens) => flow.revoke(tokens.access_token))],
