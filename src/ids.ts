@@ -32,8 +32,22 @@ export const uuidFloor = (at: Date): string => {
   return `${ms.slice(0, 8)}-${ms.slice(8)}-7000-8000-000000000000`
 }
 
-/** An unguessable opaque id, base64url, of the given strength in bits. */
-export const opaqueId = (bits = 256): string => randomBytes(Math.ceil(bits / 8)).toString('base64url')
+const POOL_BYTES = 4_096
+let pool = { bytes: Buffer.alloc(0), used: 0 }
+
+/**
+ * An unguessable opaque id, base64url, of the given strength in bits. Random bytes are drawn by the page, because a draw
+ * costs as much as hundreds of them, and are wiped when they have been given out.
+ */
+export function opaqueId(bits = 256): string {
+  const length = Math.ceil(bits / 8)
+  if (pool.used + length > pool.bytes.length) pool = { bytes: randomBytes(Math.max(POOL_BYTES, length)), used: 0 }
+  const { bytes, used: begin } = pool
+  pool.used += length
+  const id = bytes.toString('base64url', begin, pool.used)
+  bytes.fill(0, begin, pool.used)
+  return id
+}
 
 const OPAQUE = /^[\w-]{8,128}$/
 

@@ -2,7 +2,7 @@
  * Client secrets are random, so a keyed digest keeps them as safe as a password hash would, at a thousandth of the
  * cost: the token endpoint compares one per request.
  */
-import { timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { opaqueId } from '../ids.ts'
 import { createKeyedDigest } from '../keyed-digest.ts'
 
@@ -20,6 +20,26 @@ export const secretFault = (secret: string): string | undefined =>
 export function createSecretDigest(pepper: string): (clientId: string, secret: string) => string {
   const digest = createKeyedDigest(pepper, 'client-secret')
   return (clientId, secret) => digest(clientId, secret).toString('base64url')
+}
+
+/** Whether a secret belongs to a client, in constant time. */
+export type MatchesSecret = (client: { id: string; secretDigest: string | undefined }, presented: string) => boolean
+
+/**
+ * Services present the same secret all the time: what was found right once is known again by a plain digest, as long as the
+ * client is the same object, which it is until it changes. Memory holds no secret.
+ */
+export function createSecretMatch(digestOf: (clientId: string, secret: string) => string): MatchesSecret {
+  const right = new WeakMap<object, string>()
+  return (client, presented) => {
+    if (client.secretDigest === undefined) return false
+    const known = right.get(client)
+    const plain = hash('sha256', presented, 'base64url')
+    if (known !== undefined && isSameDigest(known, plain)) return true
+    if (!isSameDigest(client.secretDigest, digestOf(client.id, presented))) return false
+    right.set(client, plain)
+    return true
+  }
 }
 
 /** Takes the same time wherever two digests differ. */

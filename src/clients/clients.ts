@@ -12,7 +12,7 @@ import { BUILT_IN_CLIENT } from './built-in-client.ts'
 import type { Client } from './client.ts'
 import { createClientCache } from './client-cache.ts'
 import { type ClientInput, describeClient, usesSecret } from './client-registration.ts'
-import { createSecretDigest, generateSecret, isSameDigest } from './client-secret.ts'
+import { createSecretDigest, createSecretMatch, generateSecret } from './client-secret.ts'
 import type { ClientSearch, ClientStore, FoundClient } from './client-store.ts'
 import { createOwnOrigins } from './own-origins.ts'
 
@@ -251,8 +251,7 @@ export function createClients(deps: ClientsDeps) {
     isOwnOrigin: createOwnOrigins({ load: () => store.ownRedirectUris(db) }),
 
     /** Whether the secret is the client's, in constant time. A client without a secret has no right one. */
-    compareSecret: (client: Pick<Client, 'id' | 'secretDigest'>, secret: string): boolean =>
-      client.secretDigest !== undefined && isSameDigest(client.secretDigest, secretDigest(client.id, secret)),
+    compareSecret: createSecretMatch(secretDigest),
   }
 }
 

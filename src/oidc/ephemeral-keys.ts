@@ -2,11 +2,11 @@
  * Names of everything the protocol keeps in the ephemeral store. Keys that change together share the tag `{grant id}`;
  * codes and other bearer values appear only as digests, so that a dump of the store yields no usable one.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { isOpaqueId } from '../ids.ts'
 import type { GrantKeys } from '../storage/ephemeral.ts'
 
-export const digestOf = (value: string): string => createHash('sha256').update(value).digest('base64url')
+export const digestOf = (value: string): string => hash('sha256', value, 'base64url')
 
 export const grantKey = (grantId: string): string => `gr:{${grantId}}`
 export const grantIndexKey = (grantId: string): string => `g:{${grantId}}`

@@ -24,6 +24,7 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
   const saveCode = script(redis, 'saveCode', lua.SAVE_CODE)
   const redeemCode = script(redis, 'redeemCode', lua.REDEEM_CODE)
   const startFamily = script(redis, 'startFamily', lua.START_FAMILY)
+  const readFamily = script(redis, 'readFamily', lua.READ_FAMILY)
   const rotateBegin = script(redis, 'rotateBegin', lua.ROTATE_BEGIN)
   const rotateCommit = script(redis, 'rotateCommit', lua.ROTATE_COMMIT)
   const rotate = script(redis, 'rotate', lua.ROTATE)
@@ -126,9 +127,8 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
         const [fields, values] = await answer(Promise.all([family, readAll(redis, marks.map(at))]))
         return { family: familyOf(fields), marks: values.map(present) }
       }
-      const pipeline = redis.pipeline().hmget(at(key), 'c', 'p', 'd')
-      if (marks.length > 0) pipeline.mget(marks.map(at))
-      const [family, values] = repliesOf(await answer(pipeline.exec()))
+      const reply = await readFamily([at(key), ...marks.map(at)], [])
+      const [family, values] = Array.isArray(reply) ? reply : []
       return { family: familyOf(family), marks: Array.isArray(values) ? values.map(present) : [] }
     },
 

@@ -105,6 +105,12 @@ enlist(KEYS[2], KEYS[1], ARGV[3])
 if KEYS[3] ~= KEYS[1] then settle(KEYS[3], ARGV[4]) end
 return 1`
 
+/** KEYS family mark… */
+export const READ_FAMILY = `
+local family = redis.call('HMGET', KEYS[1], 'c', 'p', 'd')
+if #KEYS == 1 then return {family, {}} end
+return {family, redis.call('MGET', unpack(KEYS, 2))}`
+
 /** KEYS family sealed index deny · ARGV digest leaseId leaseMs graceMs denyTtl */
 export const ROTATE_BEGIN = `${NOW}${REVOKE}
 local family = redis.call('HMGET', KEYS[1], 'c', 'p', 'l', 'e', 't', 'd')

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
-import { createSecretDigest, generateSecret, isSameDigest } from '../../src/clients/client-secret.ts'
+import { createSecretDigest, createSecretMatch, generateSecret, isSameDigest } from '../../src/clients/client-secret.ts'
 
 const PEPPER = 'a pepper for tests'
 
@@ -23,6 +23,36 @@ describe('a client secret', () => {
     ]) {
       expect(other).not.to.equal(digest)
     }
+  })
+
+  describe('that is presented again', () => {
+    const digestOf = createSecretDigest(PEPPER)
+    const clientWith = (id: string, secret: string) => Object.freeze({ id, secretDigest: digestOf(id, secret) })
+
+    it('is known without the keyed digest, and a wrong one is wrong before and after', () => {
+      let digests = 0
+      const matches = createSecretMatch((id, secret) => {
+        digests += 1
+        return digestOf(id, secret)
+      })
+      const client = clientWith('app', 'right')
+      expect(matches(client, 'wrong')).to.equal(false)
+      for (let time = 0; time < 5; time += 1) expect(matches(client, 'right')).to.equal(true)
+      expect(digests).to.equal(2)
+      expect(matches(client, 'wrong')).to.equal(false)
+      expect(matches(client, '')).to.equal(false)
+    })
+
+    it('is no secret of the same client once it has another, nor of another client', () => {
+      const matches = createSecretMatch(digestOf)
+      expect(matches(clientWith('app', 'former'), 'former')).to.equal(true)
+      expect(matches(clientWith('app', 'present'), 'former')).to.equal(false)
+      expect(matches(clientWith('other', 'present'), 'former')).to.equal(false)
+    })
+
+    it('is never right for a client without one', () => {
+      expect(createSecretMatch(digestOf)({ id: 'app', secretDigest: undefined }, '')).to.equal(false)
+    })
   })
 
   it('is compared as a whole: digests are the same exactly when their texts are', () => {
