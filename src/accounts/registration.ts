@@ -3,7 +3,7 @@
  * nobody is told whether there was one: every request does the same, and the mail decides.
  */
 import { type AuditSink, owner, type Traces } from '../audit-event.ts'
-import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
+import { type CodeHolder, invalidCode, type OneTimeCodes, provedAddress } from '../codes/one-time-code.ts'
 import type { RegistrationMode } from '../config.ts'
 import { AppError } from '../errors.ts'
 import { createKeyedDigest } from '../keyed-digest.ts'
@@ -27,7 +27,7 @@ export const REGISTRATION = 'registration'
 export interface RegistrationDeps {
   mode: RegistrationMode
   db: Database
-  accounts: Pick<Accounts, 'create' | 'findByLogin' | 'update'>
+  accounts: Pick<Accounts, 'create' | 'findByLogin' | 'revise'>
   pending: PendingStore
   codes: Pick<OneTimeCodes, 'issue' | 'redeem' | 'subjectOf' | 'ttlSeconds'>
   limits: Pick<Limits, 'spend' | 'spendFor'>
@@ -150,12 +150,21 @@ export function createRegistration(deps: RegistrationDeps) {
     const account = await accounts.findByLogin(email)
     if (!account) throw invalidCode()
     const { id } = account
-    return accounts.update(id, { emailVerified: true }, (executor, after, before) =>
-      audit(executor, owner(id, traces), {
-        action: 'account.email_verified',
-        target: { kind: 'account', id },
-        ...difference(before, after),
-      }),
+    return accounts.revise(
+      id,
+      { emailVerified: true },
+      {
+        settle: provedAddress(email),
+        async around(executor, write) {
+          const rewritten = await write()
+          await audit(executor, owner(id, traces), {
+            action: 'account.email_verified',
+            target: { kind: 'account', id },
+            ...difference(rewritten.before, rewritten.after),
+          })
+          return rewritten
+        },
+      },
     )
   }
 

@@ -11,6 +11,14 @@ import type { CodeStore } from './code-store.ts'
 /** One answer for whatever was wrong with a code. */
 export const invalidCode = () => new AppError('invalid_code', 400, 'The code is wrong, used or expired.')
 
+/** For the write that a code opens: what it proves is this address, and the account may have got another meanwhile. */
+export const provedAddress =
+  (address: string) =>
+  (before: { email: string }): Record<string, never> => {
+    if (before.email.toLowerCase() !== address.toLowerCase()) throw invalidCode()
+    return {}
+  }
+
 export type CodePurpose = 'registration' | 'password-reset' | 'email-change'
 
 export interface CodeHolder {

@@ -10,7 +10,7 @@ import { isMailAddress } from '../accounts/mail-address.ts'
 import type { PasswordNotice } from '../accounts/password-notice.ts'
 import type { PasswordPolicy } from '../accounts/password-policy.ts'
 import { type AuditSink, owner, type Traces } from '../audit-event.ts'
-import { type CodeHolder, invalidCode, type OneTimeCodes } from '../codes/one-time-code.ts'
+import { type CodeHolder, invalidCode, type OneTimeCodes, provedAddress } from '../codes/one-time-code.ts'
 import { AppError } from '../errors.ts'
 import type { Limits } from '../limits/limits.ts'
 import type { Intent } from '../mail/intent.ts'
@@ -22,7 +22,7 @@ export const PASSWORD_RESET = 'password-reset'
 
 export interface PasswordResetDeps {
   db: Database
-  accounts: Pick<Accounts, 'findByLogin' | 'update'>
+  accounts: Pick<Accounts, 'findByLogin' | 'revise'>
   codes: Pick<OneTimeCodes, 'issue' | 'redeem' | 'subjectOf' | 'ttlSeconds'>
   limits: Pick<Limits, 'spend' | 'spendFor' | 'clear'>
   policy: PasswordPolicy
@@ -104,11 +104,20 @@ export function createPasswordReset(deps: PasswordResetDeps) {
       // The update revokes again; when this fails nothing is half done.
       await revokeSubject(account.id)
       const { id } = account
-      await accounts.update(id, { passwordHash, emailVerified: true }, async (executor, after) => {
-        await notice.note(executor, after)
-        const target = { kind: 'account', id } as const
-        await audit(executor, owner(id, traces), { action: 'account.password_reset', target })
-      })
+      await accounts.revise(
+        id,
+        { passwordHash, emailVerified: true },
+        {
+          settle: provedAddress(account.email),
+          async around(executor, write) {
+            const rewritten = await write()
+            await notice.note(executor, rewritten.after)
+            const target = { kind: 'account', id } as const
+            await audit(executor, owner(id, traces), { action: 'account.password_reset', target })
+            return rewritten
+          },
+        },
+      )
     },
   }
 

@@ -138,6 +138,18 @@ for (const kind of ['redis', 'sql'] as const) {
       expect(post.intents).to.deep.equal([])
     })
 
+    it('proves nothing about an address that the account has got meanwhile', async () => {
+      const account = await somebody()
+      const code = await codeOf(account)
+      const other = `other-${next()}@example.org`
+      const late = build({
+        revokeSubject: async (id) => void (await accounts.update(id, { email: other })),
+      })
+      expect(await refusal(confirm(account.email, code, NEW_PASSWORD, late))).to.include(refused)
+      expect(await accounts.findById(account.id)).to.include({ email: other, emailVerified: false })
+      expect(await hasPassword(account, OLD_PASSWORD)).to.equal(true)
+    })
+
     it('ends the delay that guesses at the old password have brought about', async () => {
       const account = await somebody({ username: `somebody-${next()}` })
       const guess = (identifier = '') => limits.spend('sign-in', { identifier })
