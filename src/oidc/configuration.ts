@@ -26,7 +26,7 @@ import { inEngineTerms } from './engine-errors.ts'
 import { loadGrant } from './first-party-consent.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { CLAIMS_OF_SCOPES, OIDC_SCOPES } from './scopes.ts'
-import { lineageOf } from './sign-in-lineage.ts'
+import { accountShown, lineageOf } from './sign-in-lineage.ts'
 import { CLOCK_TOLERANCE_SECONDS, issuedAt } from './token-formats.ts'
 
 /** Authentication by password, as the `acr` of ID tokens names it. */
@@ -155,7 +155,7 @@ export function engineConfiguration(deps: EngineConfigurationDeps): Configuratio
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && (source.scopes.has('offline_access') || isFirstParty(client)),
     findAccount: inEngineTerms(async (ctx, sub) => {
-      const account = await deps.findActiveAccount(sub)
+      const account = accountShown(ctx, sub) ?? (await deps.findActiveAccount(sub))
       if (!account) return undefined
       const { client } = ctx.oidc
       const isLean = client?.[LEAN_ID_TOKEN] === true

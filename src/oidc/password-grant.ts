@@ -30,7 +30,7 @@ import { PASSWORD_ACR } from './configuration.ts'
 import { inEngineTerms } from './engine-errors.ts'
 import { isOidcScope } from './scopes.ts'
 import type { SignInClock } from './sign-in-clock.ts'
-import { noteSignIn } from './sign-in-lineage.ts'
+import { noteAccount, noteSignIn } from './sign-in-lineage.ts'
 
 export const PASSWORD_GRANT = 'password'
 const AMR = ['pwd']
@@ -100,6 +100,7 @@ export function registerPasswordGrant(deps: PasswordGrantDeps): void {
       userAgent: ctx.get('User-Agent'),
       device: deps.device.read(ctx),
     })
+    noteAccount(ctx, account)
     return account.id
   }
 

@@ -4,6 +4,7 @@
  * that were being made when it was raised.
  */
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Account } from '../accounts/account.ts'
 import type { Clock } from '../clock.ts'
 import { remoteAddress } from '../http/remote-address.ts'
 import type { SignedInFrom } from '../sessions/session.ts'
@@ -27,6 +28,15 @@ const instants = new WeakMap<object, number>()
 export async function noteSignIn(ctx: object, clock: SignInClock): Promise<void> {
   await clock.catchUp()
   instants.set(ctx, clock.now())
+}
+
+const accounts = new WeakMap<object, Account>()
+
+/** Whose credentials a request has just shown to be right: the engine need not look the account up again. */
+export const noteAccount = (ctx: object, account: Account): void => void accounts.set(ctx, account)
+export function accountShown(ctx: object, id: string): Account | undefined {
+  const account = accounts.get(ctx)
+  return account?.id === id ? account : undefined
 }
 
 export const signedInFrom = (ctx: KoaContextWithOIDC): SignedInFrom => ({

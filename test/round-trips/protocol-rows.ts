@@ -66,7 +66,7 @@ export const PROTOCOL_ROWS: Rows = {
   ],
   'POST /oauth2/token, a password': [
     5,
-    3,
+    2,
     plainly(async ({ grant }) =>
       tokensOf(await grant({ grant_type: 'password', username: 'anna', password: PASSWORD, scope: 'openid' })),
     ),

@@ -95,7 +95,7 @@ const byNobody = (about: (cast: Cast) => object | Promise<object>): Prepare =>
 const newcomer = ({ unique }: Cast) => ({ email: `${unique()}@example.org`, password: PASSWORD })
 
 export const REST_ROWS: Rows = {
-  'POST /api/v1/session': [5, 3, byNobody(({ self }) => ({ login: self.email, password: PASSWORD })), [1, 2]],
+  'POST /api/v1/session': [5, 2, byNobody(({ self }) => ({ login: self.email, password: PASSWORD })), [1, 2]],
   'POST /api/v1/session/refresh': [
     4,
     1,
