@@ -74,15 +74,19 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
   })
   core.outbox.start(logger)
   const keys = keysOf(config)
+  const takeUpKeys = async (): Promise<void> => {
+    try {
+      answer = appOver(await keys.open())
+      void recordKeys()
+      logger.info({ event: 'keys.reloaded' }, 'the key ring was read again')
+    } catch (error) {
+      logger.error({ err: error }, 'the changed key ring could not be read; the former one stays')
+    }
+  }
+  // One after the other: of two readings the one that began later counts.
+  let takenUp = Promise.resolve()
   const stopWatching = keys.watch(() => {
-    keys.open().then(
-      (ring) => {
-        answer = appOver(ring)
-        void recordKeys()
-        logger.info({ event: 'keys.reloaded' }, 'the key ring was read again')
-      },
-      (error) => logger.error({ err: error }, 'the changed key ring could not be read; the former one stays'),
-    )
+    takenUp = takenUp.then(takeUpKeys)
   })
   process.stdout.write(bannerOf({ config, stores: stores.names, firstStart }))
 

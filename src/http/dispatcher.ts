@@ -5,9 +5,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../clock.ts'
-import { requestId } from '../ids.ts'
 import type { Logger } from '../observability/logger.ts'
 import { shortAddress } from './remote-address.ts'
+import { requestIdFor } from './request-id.ts'
 
 export interface Exchange {
   readonly request: IncomingMessage
@@ -46,9 +46,6 @@ export interface DispatcherDeps {
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
-/** The same rule as in request-id.ts. */
-const WELL_FORMED_ID = /^[\w-]{8,64}$/
-
 /** @returns whether the request was taken: answered, or given to `chain` later */
 export type Dispatch = (request: IncomingMessage, response: ServerResponse, chain: RequestListener) => boolean
 
@@ -66,8 +63,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
 
   function exchangeOf(request: IncomingMessage, response: ServerResponse, path: string, query: string): Exchange {
     const startedAt = clock.now()
-    const presented = request.headers['x-request-id']
-    const id = typeof presented === 'string' && WELL_FORMED_ID.test(presented) ? presented : requestId()
+    const id = requestIdFor(request.headers['x-request-id'])
     return {
       request,
       path,

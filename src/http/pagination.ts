@@ -1,4 +1,3 @@
-import type { Context } from 'koa'
 import { AppError } from '../errors.ts'
 import { isUuid } from '../ids.ts'
 
@@ -17,22 +16,6 @@ const MAX_LIMIT = 100
 const MAX_SEARCH = 200
 const DEFAULT_LIMIT = 20
 const MAX_CURSOR = 512
-
-/**
- * Reads `?limit=&cursor=` and nothing else: a parameter that would be ignored is a mistake of the caller.
- *
- * @param kinds of the values in a cursor of this list
- * @throws AppError bad_request (400), also for a cursor this server has not made
- */
-export function readPage(
-  ctx: Context,
-  kinds: readonly ('string' | 'number')[],
-): { limit: number; cursor: CursorValue[] | undefined } {
-  const { limit, cursor, ...unknown } = ctx.query
-  const [stranger] = Object.keys(unknown)
-  if (stranger !== undefined) throw fault('', `has an unknown parameter ${stranger.slice(0, 64)}`)
-  return { limit: limitOf(limit), cursor: readCursor(cursor, kinds) }
-}
 
 const PAGE_PARAMETERS = ['limit', 'cursor', 'search']
 

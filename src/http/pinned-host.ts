@@ -3,8 +3,6 @@ import type { Context, Middleware } from 'koa'
 
 export interface PinnedHostOptions {
   issuer: string
-  /** Other names under which callers inside the network reach this server, with their port. */
-  hostAliases?: readonly string[]
   /** Paths answered whatever the Host header says: probes call by address. */
   exempt?: readonly string[]
 }
@@ -13,14 +11,10 @@ export interface PinnedHostOptions {
  * Makes every request look as if it came to the issuer, because the engine builds absolute URLs from the request.
  * A foreign Host is refused with 421, a malformed request target with 400; X-Forwarded-Host is ignored.
  */
-export function createPinnedHost({
-  issuer,
-  hostAliases = [],
-  exempt = ['/healthz', '/readyz'],
-}: PinnedHostOptions): Middleware {
+export function createPinnedHost({ issuer, exempt = ['/healthz', '/readyz'] }: PinnedHostOptions): Middleware {
   const { host, protocol } = new URL(issuer)
   const defaultPort = protocol === 'https:' ? ':443' : ':80'
-  const accepted = new Set([host, `${host}${defaultPort}`, ...hostAliases].map((name) => name.toLowerCase()))
+  const accepted = new Set([host, `${host}${defaultPort}`].map((name) => name.toLowerCase()))
   const isExempt = new Set(exempt)
 
   return async function pinHost(ctx, next) {

@@ -17,7 +17,7 @@ import type { RevocationFeed } from './revocation-feed.ts'
 import type { Place, RevocationFloorStore } from './revocation-floor-store.ts'
 
 /** Heartbeats lie no further apart while the stores answer. */
-export const HEARTBEAT_SECONDS = 1
+const HEARTBEAT_SECONDS = 1
 /** A heartbeat that waited longer would say more than is known. */
 const HEARTBEAT_FRESH_MS = 1_000
 /** Without a journal that tells of the others' revocations the durable store is asked more often. */
