@@ -121,6 +121,12 @@ describe('the fast endpoints', function () {
     return [comparable(await ask(fast, request)), comparable(await ask(slow, request))]
   }
 
+  /** The two ways spend from one budget: at its end the first would be refused otherwise than the second. */
+  async function forgiveWrongSecrets(): Promise<void> {
+    for (const client of ['app', 'other', 'app', 'other'])
+      await world.core.limits.giveBack('client-authentication', { address: '127.0.0.1', client })
+  }
+
   async function compare(seed: number, generate: (random: Random) => Generated): Promise<number> {
     const random = randomFrom(seed)
     let answered = 0
@@ -128,6 +134,7 @@ describe('the fast endpoints', function () {
       const request = generate(random)
       const before = world.fastAnswers()
       const [fast, slow] = await bothWays(request)
+      await forgiveWrongSecrets()
       answered += world.fastAnswers() - before
       expect(fast, `request ${count} of seed ${seed}: ${JSON.stringify(request)}`).to.deep.equal(slow)
     }
