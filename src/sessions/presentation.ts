@@ -28,5 +28,5 @@ export const sessionMembers = {
   system: TEXT_OR_NULL,
   ip: { type: 'string' },
   first_seen_at: INSTANT,
-  last_seen_at: INSTANT,
+  last_seen_at: { type: 'string', format: 'date-time', description: 'The last use, exact to a minute.' },
 }
