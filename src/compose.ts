@@ -129,6 +129,7 @@ import { createRevocationFloorStore } from './oidc/revocation-floor-store.ts'
 import { mountRevocations } from './oidc/revocation-routes.ts'
 import { createRevocationStream } from './oidc/revocation-stream.ts'
 import { createRevocationWriter } from './oidc/revocation-writer.ts'
+import { createSessionBinding } from './oidc/session-binding.ts'
 import { createSessionEnds } from './oidc/session-ends.ts'
 import { createSignInClock } from './oidc/sign-in-clock.ts'
 import { createTokenSigner } from './oidc/token-signer.ts'
@@ -317,7 +318,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
   const teams = createTeams({ db, changes, store: createTeamStore(), roles: access })
   const policy = createPasswordPolicy()
   const guardRemoval = access.refuseLastSuperuser
-  const touched = changes.touchAccount
+  const statusChanged = changes.touchAccount
   const accountStore = createAccountStore()
   const accounts = createAccounts({
     db,
@@ -326,16 +327,18 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     policy,
     revokeSubject,
     guardRemoval,
-    touched,
+    statusChanged,
+    forget: (id) => rememberedAccounts.forget(id),
     raiseFloor: raiseAccountFloor,
     clock,
   })
+  const rememberedAccounts = createRememberedAccounts({ findById: accounts.findById, freshness })
   const devices = createKnownDevices({ secret: derived(keyring, 'known devices'), clock })
   const deletion = createAccountDeletion({
     db,
     store: accountStore,
     guardRemoval,
-    touched,
+    statusChanged,
     raiseFloor: raiseAccountFloor,
     audit: audit.record,
     revokeSubject,
@@ -488,7 +491,7 @@ export function composeCore({ config, stores, keyring, logger, clock = systemClo
     teams,
     visibility,
     findActiveAccount,
-    rememberedAccounts: createRememberedAccounts({ findById: accounts.findById, freshness }),
+    rememberedAccounts,
   }
 
   async function findActiveAccount(id: string): Promise<Account | undefined> {
@@ -634,6 +637,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
     maxAgeSeconds: JWKS_CACHE_SECONDS,
   })
   const audience = resourceServers.ownAudience
+  const hasSession = createSessionBinding(stores.ephemeral)
   const signer = createTokenSigner(keyring.engineJwks().keys)
   const fast = createFastEndpoints({
     signInClock: core.signInClock,
@@ -648,7 +652,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
       ...config,
       ...{ ownAudience: audience, clock, tokens, rotation, signer },
       findActiveAccount: core.rememberedAccounts.findActive,
-      ephemeral: stores.ephemeral,
+      hasSession,
       authorizationClaims: core.tokenClaims,
       rememberSession: core.sessions.remember,
     }),
@@ -657,6 +661,7 @@ export function composeWeb({ config, stores, core, keyring, logger, isDraining, 
   const userinfo = createFastUserinfo({
     ...{ ownAudience: audience, tokens, clock },
     findActiveAccount: core.rememberedAccounts.findActive,
+    hasSession,
     revocation: core.revocation,
     ephemeral: stores.ephemeral,
     findClient: core.clients.find,

@@ -68,6 +68,7 @@ async function run(configured: Config, stores: Stores, keyring: WebDeps['keyring
       core.freshness.removeOld,
       core.audit.removeOld,
       core.revocationFeed.catchUp,
+      core.revocation.mendOnce,
       core.revocation.finish,
     ],
     onFault: (error) => logger.error({ err: error }, 'a round of sweeping failed; the next one tries again'),

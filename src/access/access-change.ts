@@ -105,8 +105,8 @@ export function createAccessChanges({ db, store, audit, announce }: AccessChange
     within,
 
     /**
-     * For a write of another room about an account, first of all in its transaction: decisions about the account, and what
-     * is remembered of it, may differ from then on.
+     * For a write of another room about an account, first of all in its transaction: decisions about the account may
+     * differ from then on.
      */
     async touchAccount(executor: Executor, accountId: string): Promise<void> {
       await store.advanceTouching(executor, { kind: 'account', subject: accountId })

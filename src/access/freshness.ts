@@ -4,6 +4,7 @@
  * within a second, at the latest, whether or not the news of it arrived.
  */
 import type { Clock } from '../clock.ts'
+import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
 import type { Database } from '../storage/tables.ts'
 import type { Touch } from './access-change-store.ts'
 import { type AccessChangeRow, type FreshnessStore, KEPT_SECONDS, MAX_CHANGES } from './freshness-store.ts'
@@ -29,12 +30,9 @@ const BELIEVED_MS = 800
 /** Whoever asked longer ago than this may have missed changes that are not kept any more. */
 const CAUGHT_UP_MS = (KEPT_SECONDS * 1_000) / 2
 
-interface Check {
+interface Check extends Moment {
   /** Counts announcements: what began before the latest one does not confirm it. */
   announcement: number
-  /** Of two clocks, because the steady one stands still while the machine sleeps and the other can be set back. */
-  steadyMs: number
-  wallMs: number
 }
 
 export function createFreshness({ db, store, clock, onAnnouncement }: FreshnessDeps) {
@@ -50,13 +48,8 @@ export function createFreshness({ db, store, clock, onAnnouncement }: FreshnessD
     announcements += 1
   }
 
-  function ageMs(check: Check): number {
-    const wall = clock.now() - check.wallMs
-    return wall < 0 ? Number.POSITIVE_INFINITY : Math.max(wall, performance.now() - check.steadyMs)
-  }
-
   const isFresh = (): boolean =>
-    confirmed !== undefined && confirmed.announcement === announcements && ageMs(confirmed) < BELIEVED_MS
+    confirmed !== undefined && confirmed.announcement === announcements && elapsedMs(confirmed, clock) < BELIEVED_MS
 
   async function refresh(): Promise<void> {
     // One that began before an announcement does not see what was announced; the next one does.
@@ -70,13 +63,14 @@ export function createFreshness({ db, store, clock, onAnnouncement }: FreshnessD
 
   async function check(): Promise<void> {
     listenOnce()
-    const begun: Check = { announcement: announcements, steadyMs: performance.now(), wallMs: clock.now() }
+    const begun: Check = { announcement: announcements, ...momentOf(clock) }
     await catchUp()
     confirmed = begun
   }
 
   async function catchUp(): Promise<void> {
-    if (version === undefined || confirmed === undefined || ageMs(confirmed) > CAUGHT_UP_MS) return startOver()
+    if (version === undefined || confirmed === undefined || elapsedMs(confirmed, clock) > CAUGHT_UP_MS)
+      return startOver()
     const changes = await store.changesSince(db, version)
     if (changes.length === MAX_CHANGES) return startOver()
     learn(changes)

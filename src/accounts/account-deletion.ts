@@ -20,7 +20,7 @@ export interface AccountDeletionDeps {
   /** Throws to keep the account, as for the last superuser. */
   guardRemoval(executor: Executor, accountId: string): Promise<void>
   /** Runs first in the transaction that marks, restores or removes an account: what was decided about it is over. */
-  touched?(executor: Executor, accountId: string): Promise<void>
+  statusChanged?(executor: Executor, accountId: string): Promise<void>
   /**
    * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
    * before it comes to revokeSubject, services hear of it.
@@ -38,7 +38,7 @@ export function createAccountDeletion({
   db,
   store,
   guardRemoval,
-  touched,
+  statusChanged,
   raiseFloor,
   audit,
   revokeSubject,
@@ -57,7 +57,7 @@ export function createAccountDeletion({
   async function removeOne(id: string): Promise<boolean> {
     try {
       const isGone = await inTransaction(db, async (executor) => {
-        await touched?.(executor, id)
+        await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         const isRemoved = await store.removeDue(executor, id, new Date(clock.now()))
         if (!isRemoved) return false
@@ -94,7 +94,7 @@ export function createAccountDeletion({
       }
       const dueAt = new Date(clock.now() + GRACE_DAYS * 86_400_000)
       await inTransaction(db, async (executor) => {
-        await touched?.(executor, id)
+        await statusChanged?.(executor, id)
         await guardRemoval(executor, id)
         if (!(await setDue(executor, id, dueAt))) throw new AppError('not_found', 404, 'There is no such account.')
         const after = { deletion_due_at: dueAt.toISOString() }
@@ -109,7 +109,7 @@ export function createAccountDeletion({
     async restore({ id, deletionDueAt }: { id: string; deletionDueAt: Date | undefined }): Promise<boolean> {
       if (deletionDueAt === undefined) return true
       return inTransaction(db, async (executor) => {
-        await touched?.(executor, id)
+        await statusChanged?.(executor, id)
         const isRestored = await store.restore(executor, id, new Date(clock.now()))
         if (isRestored) await audit(executor, owner(id), of(id, 'account.restored'))
         return isRestored

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { isUuid, uuidv7 } from '../ids.ts'
 import type { Database, Executor } from '../storage/tables.ts'
-import { inTransaction, sqlState } from '../storage/transaction.ts'
+import { afterCommit, inTransaction, sqlState } from '../storage/transaction.ts'
 import { createTurnBatch } from '../storage/turn-batch.ts'
 import type { Account } from './account.ts'
 import { type AccountInput, checkAccount, columnsOf, isAsDescribed } from './account-input.ts'
@@ -26,10 +26,12 @@ export interface AccountsDeps {
   /** Runs inside the transaction that removes or disables an account; throws to keep it, as for the last superuser. */
   guardRemoval?(executor: Executor, accountId: string): Promise<void>
   /**
-   * Runs inside every transaction that changes or removes an account, before anything else of it: what is remembered of
-   * the account, and was decided about it, no longer holds.
+   * Runs inside the transaction that disables, enables or removes an account, before anything else of it: what was
+   * decided about the account no longer holds.
    */
-  touched?(executor: Executor, accountId: string): Promise<void>
+  statusChanged?(executor: Executor, accountId: string): Promise<void>
+  /** Told of every account that was changed or removed here, once that is committed. */
+  forget?(accountId: string): void
   /**
    * Runs last in a transaction after which nothing may live on that was given out before: also when this process dies
    * before it comes to revokeSubject, services hear of it.
@@ -73,7 +75,18 @@ export type Accounts = ReturnType<typeof createAccounts>
 const MAX_PAGE = 100
 
 export function createAccounts(deps: AccountsDeps) {
-  const { db, store, hashes, policy, revokeSubject, guardRemoval, touched, raiseFloor, clock = systemClock } = deps
+  const {
+    db,
+    store,
+    hashes,
+    policy,
+    revokeSubject,
+    guardRemoval,
+    statusChanged,
+    forget,
+    raiseFloor,
+    clock = systemClock,
+  } = deps
 
   /** A subject need not be an account: that of a client's own token is the client's id. */
   const findById = async (id: string): Promise<Account | undefined> =>
@@ -137,7 +150,8 @@ export function createAccounts(deps: AccountsDeps) {
   }
 
   async function rewrite(executor: Executor, id: string, { input, passwordHash, settle }: Rewrite): Promise<Rewritten> {
-    await touched?.(executor, id)
+    afterCommit(() => forget?.(id))
+    if (input.status !== undefined) await statusChanged?.(executor, id)
     if (input.status === 'disabled') await guardRemoval?.(executor, id)
     const before = await store.lock(executor, id)
     if (!before) throw notFound()
@@ -160,7 +174,7 @@ export function createAccounts(deps: AccountsDeps) {
     refusingDuplicates(() =>
       inTransaction(db, async (executor) => {
         if (!isUuid(id)) throw notFound()
-        await touched?.(executor, id)
+        afterCommit(() => forget?.(id))
         const before = await store.lock(executor, id)
         if (!before) throw notFound()
         const input = decide(before)
@@ -206,7 +220,8 @@ export function createAccounts(deps: AccountsDeps) {
     if (!isUuid(id)) throw notFound()
     await inTransaction(db, async (executor) => {
       await around(executor, async () => {
-        await touched?.(executor, id)
+        afterCommit(() => forget?.(id))
+        await statusChanged?.(executor, id)
         await guardRemoval?.(executor, id)
         const account = await store.remove(executor, id)
         if (!account) throw notFound()

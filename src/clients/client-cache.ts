@@ -3,12 +3,13 @@
  * client only as long as it is handed the same object, so an unchanged client stays one frozen object.
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../clock.ts'
+import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
 import type { Client } from './client.ts'
 
 export interface ClientCacheOptions {
   load(id: string): Promise<Client | undefined>
-  /** The steady clock: setting that of the computer back must not keep a client. */
-  nowMs?: () => number
+  clock: Clock
   ttlMs?: number
   /** How long "no such client" is believed. */
   missTtlMs?: number
@@ -17,29 +18,30 @@ export interface ClientCacheOptions {
 
 interface Entry {
   client: Client | undefined
-  expiresAt: number
+  readAt: Moment
+  ttlMs: number
 }
 
 export function createClientCache(options: ClientCacheOptions) {
-  const { load, nowMs = () => performance.now(), ttlMs = 5_000, missTtlMs = 1_000, maxEntries = 10_000 } = options
+  const { load, clock, ttlMs = 5_000, missTtlMs = 1_000, maxEntries = 10_000 } = options
   const known = new Map<string, Entry>()
   // Apart, so that invented ids push out no real client.
   const unknown = new Map<string, Entry>()
   const loading = new Map<string, Promise<Client | undefined>>()
 
   const fresh = (entry: Entry | undefined): Entry | undefined =>
-    entry !== undefined && nowMs() < entry.expiresAt ? entry : undefined
+    entry !== undefined && elapsedMs(entry.readAt, clock) < entry.ttlMs ? entry : undefined
 
   function remember(id: string, read: Client | undefined): Client | undefined {
     if (!read) {
       known.delete(id)
-      keep(unknown, id, { client: undefined, expiresAt: nowMs() + missTtlMs })
+      keep(unknown, id, { client: undefined, readAt: momentOf(clock), ttlMs: missTtlMs })
       return undefined
     }
     const before = known.get(id)?.client
     const client = before && isDeepStrictEqual(before, read) ? before : deepFreeze(read)
     unknown.delete(id)
-    keep(known, id, { client, expiresAt: nowMs() + ttlMs })
+    keep(known, id, { client, readAt: momentOf(clock), ttlMs })
     return client
   }
 
@@ -75,7 +77,7 @@ export function createClientCache(options: ClientCacheOptions) {
       loading.delete(id)
       unknown.delete(id)
       const entry = known.get(id)
-      if (entry) entry.expiresAt = Number.NEGATIVE_INFINITY
+      if (entry) entry.ttlMs = 0
     },
   }
 }

@@ -78,7 +78,7 @@ export function createClients(deps: ClientsDeps) {
   const { db, store, production, checkClientMetadata, revokeClient, raiseFloor, clock = systemClock } = deps
   const secretDigest = createSecretDigest(deps.pepper)
   const builtIn = new Map((deps.builtIn ?? [BUILT_IN_CLIENT]).map((client) => [client.id, client]))
-  const cache = createClientCache({ load: (id) => store.findById(db, id) })
+  const cache = createClientCache({ load: (id) => store.findById(db, id), clock })
 
   /** Undefined for an id that no client can have, without asking the database. */
   const find = async (id: string): Promise<Client | undefined> => {
@@ -248,7 +248,7 @@ export function createClients(deps: ClientsDeps) {
       store.list(db, { after, limit: Math.min(Math.max(limit, 1), MAX_PAGE) }),
 
     /** Whether an origin is that of a page of a first-party public client, at most 5 s behind. Throws Unavailable. */
-    isOwnOrigin: createOwnOrigins({ load: () => store.ownRedirectUris(db) }),
+    isOwnOrigin: createOwnOrigins({ load: () => store.ownRedirectUris(db), clock }),
 
     /** Whether the secret is the client's, in constant time. A client without a secret has no right one. */
     compareSecret: createSecretMatch(secretDigest),

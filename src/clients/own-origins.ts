@@ -1,26 +1,27 @@
 /** The origins of pages of the house, from the redirect URIs of its public clients. Asked by requests that name one. */
+import type { Clock } from '../clock.ts'
+import { elapsedMs, momentOf } from '../elapsed.ts'
 
 export interface OwnOriginsDeps {
   /** The redirect URIs of all first-party public clients. */
   load(): Promise<readonly string[]>
-  /** The steady clock. */
-  nowMs?: () => number
+  clock: Clock
   ttlMs?: number
 }
 
 export type OwnOrigins = ReturnType<typeof createOwnOrigins>
 
-export function createOwnOrigins({ load, nowMs = () => performance.now(), ttlMs = 5_000 }: OwnOriginsDeps) {
-  let known = { origins: Promise.resolve<ReadonlySet<string>>(new Set()), expiresAt: Number.NEGATIVE_INFINITY }
+export function createOwnOrigins({ load, clock, ttlMs = 5_000 }: OwnOriginsDeps) {
+  let known = { origins: Promise.resolve<ReadonlySet<string>>(new Set()), readAt: momentOf(clock), ttlMs: 0 }
 
   /** One reading at a time, for everybody who asks meanwhile; one that failed is not kept. */
   function origins(): Promise<ReadonlySet<string>> {
-    if (nowMs() < known.expiresAt) return known.origins
+    if (elapsedMs(known.readAt, clock) < known.ttlMs) return known.origins
     const reading = load().then(originsOf)
-    const mine = { origins: reading, expiresAt: nowMs() + ttlMs }
+    const mine = { origins: reading, readAt: momentOf(clock), ttlMs }
     known = mine
     reading.catch(() => {
-      mine.expiresAt = Number.NEGATIVE_INFINITY
+      mine.ttlMs = 0
     })
     return reading
   }

@@ -53,7 +53,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatch {
   const { logger, clock, routes, trustedProxies } = deps
   const { host } = new URL(deps.issuer)
   const common = Object.entries(deps.securityHeaders).flat()
-  const leave = createLeaving()
+  const leave = createLeaving((error) => logger.error({ err: error }, 'an answer could not be sent'))
 
   function handlerFor(method: string, path: string): FastHandler | undefined {
     const exact = routes.exact.get(`${method} ${path}`)
@@ -108,7 +108,7 @@ interface Answer {
  * Answers of one turn of the event loop leave together, after the last of its requests has been read: whoever waits for
  * several of them, as a proxy does, is woken once and not by each.
  */
-function createLeaving(): (answer: Answer) => void {
+function createLeaving(onFault: (error: unknown) => void): (answer: Answer) => void {
   let waiting: Answer[] = []
   function leave(): void {
     const leaving = waiting
@@ -116,8 +116,10 @@ function createLeaving(): (answer: Answer) => void {
     for (const answer of leaving) {
       try {
         send(answer)
-      } catch {
-        answer.response.destroy() // those behind it still leave
+      } catch (error) {
+        // Those behind it still leave.
+        answer.response.destroy()
+        onFault(error)
       }
     }
   }

@@ -10,13 +10,12 @@ import { type Clock, epochSeconds } from '../clock.ts'
 import type { Exchange } from '../http/dispatcher.ts'
 import { opaqueId } from '../ids.ts'
 import { browserSessionId, grantSessionId, type NewSession } from '../sessions/session.ts'
-import type { Ephemeral } from '../storage/ephemeral.ts'
 import { claimsFor } from './claims.ts'
 import { refreshTokenLife, SECONDS } from './configuration.ts'
-import { deniedSessionKey, sessionUidKey } from './ephemeral-keys.ts'
 import { ENGINE_JSON_HEADERS, type FastGrant } from './fast-endpoints.ts'
 import type { PlainFamily, RefreshRotation } from './refresh-rotation.ts'
 import { CLAIMS_OF_SCOPES, isOidcScope } from './scopes.ts'
+import type { HasSession } from './session-binding.ts'
 import type { TokenFormats } from './token-formats.ts'
 import type { TokenSigner } from './token-signer.ts'
 
@@ -25,7 +24,7 @@ export interface FastRefreshDeps {
   ownAudience: string
   accessTokenTtlSeconds: number
   clock: Clock
-  ephemeral: Pick<Ephemeral, 'get'>
+  hasSession: HasSession
   tokens: Pick<TokenFormats, 'verifyRefreshToken' | 'signRefreshToken'>
   rotation: Pick<RefreshRotation, 'findPlain' | 'rotatePlain'>
   signer: TokenSigner
@@ -57,11 +56,11 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
     if (!claims || claims.client_id !== client.id) return false
     const family = await rotation.findPlain(claims)
     if (!family || !isOrdinary(family, epochSeconds(clock)) || !belongsTogether(family, client)) return false
-    const [account, isAlive] = await Promise.all([
+    const [account, hasSession] = await Promise.all([
       deps.findActiveAccount(family.payload.accountId ?? ''),
-      isSessionAlive(family.payload),
+      deps.hasSession(family.payload),
     ])
-    if (!account || !isAlive) return false
+    if (!account || !hasSession) return false
     const issued = await issue(account, client, family)
     if (!issued) return false
 
@@ -72,14 +71,6 @@ export function createFastRefresh(deps: FastRefreshDeps): FastGrant {
     if (!isRotated) return false
     exchange.answer(200, ENGINE_JSON_HEADERS, issued.body)
     return true
-  }
-
-  /** As session-binding.ts, of a grant that cannot outlive its part in the session (isOrdinary). */
-  async function isSessionAlive({ expiresWithSession, sessionUid }: AdapterPayload): Promise<boolean> {
-    if (expiresWithSession !== true) return true
-    if (sessionUid === undefined) return false
-    const [pointer, mark] = await deps.ephemeral.get([sessionUidKey(sessionUid), deniedSessionKey(sessionUid)])
-    return pointer !== undefined && mark === undefined
   }
 
   async function issue(account: Account, client: Client, { payload, grant, keys }: PlainFamily) {
@@ -198,13 +189,8 @@ const isOrdinaryClient = ({ grantTypes, metadata }: Client): boolean =>
 function isOrdinary({ payload, grant }: PlainFamily & { grant: StoredGrant }, now: number): boolean {
   const isPlain = UNUSUAL.every((name) => payload[name] === undefined) && typeof payload.resource === 'string'
   const isLive = Number(payload.exp) > now && Number(grant.exp) > now
-  const isUnchanged = grant.rejected === undefined && grant.openid?.claims === undefined
-  return isPlain && isLive && isUnchanged && !(payload.expiresWithSession === true && outlivesSession(grant))
+  return isPlain && isLive && grant.rejected === undefined && grant.openid?.claims === undefined
 }
-
-/** Such a grant stays when its person signs out, and what is bound to the session does not: the engine has to look. */
-const outlivesSession = ({ openid }: StoredGrant): boolean =>
-  openid?.scope?.split(' ').includes('offline_access') === true
 
 const belongsTogether = ({ payload, grant }: PlainFamily, { id }: Client): boolean =>
   payload.clientId === id && grant.clientId === id && payload.accountId === grant.accountId

@@ -11,6 +11,7 @@ import { ENGINE_JSON_HEADERS } from './fast-endpoints.ts'
 import { decodeRecord } from './record-format.ts'
 import type { Revocation } from './revocation.ts'
 import { CLAIMS_OF_SCOPES, isOidcScope } from './scopes.ts'
+import type { HasSession } from './session-binding.ts'
 import type { AccessTokenClaims, TokenFormats } from './token-formats.ts'
 
 export interface FastUserinfoDeps {
@@ -19,6 +20,7 @@ export interface FastUserinfoDeps {
   tokens: Pick<TokenFormats, 'verifyAccessToken'>
   revocation: Pick<Revocation, 'denies'>
   ephemeral: Pick<Ephemeral, 'get'>
+  hasSession: HasSession
   findClient(id: string): Promise<Client | undefined>
   findActiveAccount(id: string): Account | undefined | Promise<Account | undefined>
 }
@@ -39,15 +41,14 @@ export function createFastUserinfo(deps: FastUserinfoDeps): FastHandler {
     if (!access || !isOrdinary(access)) return false
     const client = await deps.findClient(access.client_id)
     if (!client || !isPlain(client) || access.aud !== (client.audience ?? deps.ownAudience)) return false
-    const [[stored], account, isRevoked] = await Promise.all([
+    const [[stored], account, isRevoked, hasSession] = await Promise.all([
       deps.ephemeral.get([grantKey(access.gid ?? '')]),
       deps.findActiveAccount(access.sub),
       deps.revocation.denies(access),
+      deps.hasSession(boundTo(access)),
     ])
     const granted = scopesGranted(decodeRecord<StoredGrant>(stored), access, epochSeconds(deps.clock))
-    if (!account || !granted || isRevoked) return false
-    // Bound to a session that its grant outlives: whether the client still goes with the session is for the engine to find.
-    if (access.suid !== undefined && granted.has('offline_access')) return false
+    if (!account || !granted || isRevoked || !hasSession) return false
     const body = claimsOf(
       account,
       client,
@@ -60,6 +61,14 @@ export function createFastUserinfo(deps: FastUserinfoDeps): FastHandler {
 
 const hasBody = ({ request: { headers } }: Exchange): boolean =>
   headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+
+/** In the engine's terms, whose check it is. */
+const boundTo = ({ suid, sub, client_id, gid }: AccessTokenClaims): AdapterPayload => ({
+  accountId: sub,
+  clientId: client_id,
+  ...(gid === undefined ? {} : { grantId: gid }),
+  ...(suid === undefined ? {} : { sessionUid: suid, expiresWithSession: true }),
+})
 
 /** Of an account, not bound to a key, and nobody asked for single claims. */
 const isOrdinary = ({ gid, cnf, uic, scope = '' }: AccessTokenClaims): boolean =>

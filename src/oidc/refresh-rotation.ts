@@ -202,7 +202,7 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       const keys = familyKeys(claims.jti)
       if (!keys) return undefined
       const token = familyOrigin(keys, claims)
-      // Memory forgets a floor when no access token is left that it kills; families live longer, and so do marks.
+      // Memory forgets a floor when no access token is left that it kills; families live longer, and so does its mark.
       const marks = marksOf(token)
       const digest = digestOf(claims.jti)
       const found = await ephemeral.readFamily(keys.family, [grantKey(keys.grantId), ...marks.keys])

@@ -8,9 +8,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
+import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
 import type { Follower, Journal } from '../storage/journal.ts'
 import type { Database } from '../storage/tables.ts'
-import { decodeRevoked, markOf, type Revoked } from './revocation-entry.ts'
+import { decodeRevoked, type Revoked } from './revocation-entry.ts'
 import type { Place, RevocationFloorStore } from './revocation-floor-store.ts'
 import { createRevocationSet } from './revocation-set.ts'
 
@@ -20,7 +21,7 @@ const BELIEVED_MS = 1_000
 const WAIT_MS = 400
 const ENTRIES_AT_ONCE = 1_000
 const ROWS_AT_ONCE = 5_000
-const MARKS_AT_ONCE = 500
+const MENDED_AT_ONCE = 500
 const RETRY_MS = 200
 /** A successor of a lost Redis may lack the last of what its predecessor had been told. */
 const REWRITTEN_MS = 5 * 60_000
@@ -36,6 +37,10 @@ export interface RevocationFeedDeps {
 /** Told of what was not known before. */
 export type RevocationListener = (revoked: Revoked) => void
 
+/** Writes again what a store may have lost of these. */
+export type Mend = (revoked: readonly Revoked[]) => Promise<void>
+type Page = Awaited<ReturnType<RevocationFloorStore['pageBehind']>>
+
 export type RevocationFeed = ReturnType<typeof createRevocationFeed>
 
 export function createRevocationFeed({ db, store, journal, clock, onFault }: RevocationFeedDeps) {
@@ -43,11 +48,11 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
   const listeners = new Set<RevocationListener>()
   const onReturn = new Set<() => Promise<void>>()
   const onLate = new Set<RevocationListener>()
+  const onLoss = new Set<Mend>()
   /** Every transaction before this one is known. */
   let horizon: string | undefined
-  let provenAt = Number.NEGATIVE_INFINITY
-  /** The same by the other clock: the steady one stands still while the machine sleeps. */
-  let provenAtWallMs = 0
+  /** Since when nothing is missing, as far as the journal has proved; undefined while it has not. */
+  let proven: Moment | undefined
   /** How far the database's clock is ahead of ours. */
   let skewMs = 0
   /** What the database's clock showed at an instant of the steady one. */
@@ -62,7 +67,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     return true
   }
 
-  /** What the journal has not told, and not because it is old. */
+  /** What was read before the journal has told it, if ever, and not because it is old. */
   function learnLate(revoked: Revoked): void {
     if (!learn(revoked) || revoked.writtenAtMs < storeNowMs() - REWRITTEN_MS) return
     for (const listener of onLate) listener(revoked)
@@ -121,7 +126,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
         if (!isFirst) onFault?.(error)
       }
       isFirst = false
-      provenAt = Number.NEGATIVE_INFINITY
+      proven = undefined
       await delay(RETRY_MS)
     }
   }
@@ -130,29 +135,26 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
     // Before the floor is read: whatever comes behind it is either there already or in the journal.
     let position = await following.end()
     await catchUp()
-    await rewriteMarks(storeNowMs() - REWRITTEN_MS)
+    await mendSince(storeNowMs() - REWRITTEN_MS)
     for (const work of onReturn) await work()
     for (;;) {
-      const askedAt = performance.now()
-      const askedAtWallMs = clock.now()
+      const asked = momentOf(clock)
+      const [wasProven, wasFresh] = [proven !== undefined, isFresh()]
       const {
         entries,
         position: next,
         isSealed,
       } = await following.read(position, {
         limit: ENTRIES_AT_ONCE,
-        waitMs: isFresh() ? WAIT_MS : 1,
+        waitMs: wasFresh ? WAIT_MS : 1,
       })
       for (const entry of entries) learnEntry(entry)
       position = next
       set.forget(storeNowMs())
       if (!isSealed) await restore(following)
       // Whoever was away for so long may find that older entries have been dropped.
-      else if (askedAt - provenAt > BELIEVED_MS && provenAt > 0) await catchUp()
-      if (entries.length < ENTRIES_AT_ONCE) {
-        provenAt = askedAt
-        provenAtWallMs = askedAtWallMs
-      }
+      else if (wasProven && !wasFresh) await catchUp()
+      if (entries.length < ENTRIES_AT_ONCE) proven = asked
     }
   }
 
@@ -167,35 +169,32 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
    */
   async function restore(following: Follower): Promise<void> {
     await catchUp()
-    let place: Place | undefined = { txid: '0', seq: 0 }
-    while (place) {
-      const { revoked, last }: Awaited<ReturnType<typeof store.pageBehind>> = await store.pageBehind(
-        db,
-        place,
-        MARKS_AT_ONCE,
-        { all: true },
-      )
-      const marks = revoked.map((each) => markOf(each, storeNowMs()))
-      await journal.write(marks, [])
-      place = last
-    }
+    await eachInForce(mend)
     await following.seal()
   }
 
-  async function rewriteMarks(writtenSinceMs: number): Promise<void> {
-    let marks = []
-    for (const revoked of set.values()) {
-      if (revoked.writtenAtMs < writtenSinceMs) continue
-      marks.push(markOf(revoked, storeNowMs()))
-      if (marks.length < MARKS_AT_ONCE) continue
-      await journal.write(marks, [])
-      marks = []
+  async function eachInForce(work: Mend): Promise<void> {
+    let place: Place | undefined = { txid: '0', seq: 0 }
+    while (place) {
+      const page: Page = await store.pageBehind(db, place, MENDED_AT_ONCE, { all: true })
+      readClock(page.nowMs)
+      await work(page.revoked)
+      place = page.last
     }
-    await journal.write(marks, [])
   }
 
-  const isFresh = (): boolean =>
-    performance.now() - provenAt < BELIEVED_MS && Math.abs(clock.now() - provenAtWallMs) < BELIEVED_MS
+  async function mendSince(writtenSinceMs: number): Promise<void> {
+    const latest = [...set.values()].filter(({ writtenAtMs }) => writtenAtMs >= writtenSinceMs)
+    for (let begin = 0; begin < latest.length; begin += MENDED_AT_ONCE) {
+      await mend(latest.slice(begin, begin + MENDED_AT_ONCE))
+    }
+  }
+
+  async function mend(revoked: readonly Revoked[]): Promise<void> {
+    for (const work of onLoss) await work(revoked)
+  }
+
+  const isFresh = (): boolean => proven !== undefined && elapsedMs(proven, clock) < BELIEVED_MS
 
   return {
     set,
@@ -211,7 +210,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       if (follower || !journal.follow) return
       follower = journal.follow({
         onLost() {
-          provenAt = Number.NEGATIVE_INFINITY
+          proven = undefined
         },
       })
       follow(follower).catch((error) => onFault?.(error))
@@ -243,6 +242,12 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
       return () => listeners.delete(listener)
     },
 
+    /** Calls with everything in force, page by page. Throws Unavailable (503). */
+    eachInForce,
+
+    /** Work to be done about what a Redis that is back, or has a successor, may have lost. */
+    onLoss: (work: Mend): void => void onLoss.add(work),
+
     /** Has a listener told what was read that the journal should have told, and did not. */
     onLate: (listener: RevocationListener): void => void onLate.add(listener),
 
@@ -251,7 +256,7 @@ export function createRevocationFeed({ db, store, journal, clock, onFault }: Rev
 
     close(): void {
       follower?.close()
-      provenAt = Number.NEGATIVE_INFINITY
+      proven = undefined
     },
   }
 }

@@ -14,9 +14,9 @@ import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
-import { type Journal, SEAL_KEY } from '../storage/journal.ts'
+import { type Journal, type Mark, SEAL_KEY } from '../storage/journal.ts'
 import type { Database, Executor } from '../storage/tables.ts'
-import { accountFloorKey, deniedSessionKey, grantKeys } from './ephemeral-keys.ts'
+import { accountFloorKey, deniedSessionKey, grantKey, grantKeys } from './ephemeral-keys.ts'
 import { encodeRevoked, kills, markKeyOf, markOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import type { RevocationFloorStore, Wish } from './revocation-floor-store.ts'
@@ -26,6 +26,8 @@ import type { AccessTokenClaims } from './token-formats.ts'
 
 /** Marks outlive what they kill by this much. */
 const LEEWAY_SECONDS = 60
+/** A revocation that was interrupted is made up for after an outage of this length. */
+const MENDED_SECONDS = 86_400
 
 export interface RevocationDeps {
   db: Database
@@ -120,7 +122,11 @@ export function createRevocation(deps: RevocationDeps) {
   const floorLife = deps.grantSeconds + LEEWAY_SECONDS
   /** What is in force but could not be carried out, and is tried again by finish. */
   const unfinished = new Set<Revoked>()
+  /** What others have written and perhaps not carried out. */
+  const late = new Set<Revoked>()
   const reused = new Set<string>()
+  /** Whether everything in force has been looked at since this process began. */
+  let isMended = false
 
   async function revoke(wish: Wish): Promise<void> {
     const revoked = await deps.write(wish)
@@ -129,33 +135,67 @@ export function createRevocation(deps: RevocationDeps) {
     await carryOut(revoked)
   }
 
-  /** Tells the others, and removes what must not outlive the mark. Safe to repeat. */
   async function carryOut(revoked: Revoked): Promise<void> {
     try {
-      await Promise.all([tell(revoked), revoked.kind === 'grant' && removeGrant(revoked.id)])
+      await carryOutAll([revoked])
       unfinished.delete(revoked)
     } catch (error) {
-      keepForLater(revoked)
+      if (unfinished.size < MAX_UNFINISHED) unfinished.add(revoked)
       throw error
     }
   }
 
-  function keepForLater(revoked: Revoked): void {
-    if (unfinished.size < MAX_UNFINISHED) unfinished.add(revoked)
+  /** Removes what must not outlive the marks, writes them and tells the others. Safe to repeat. */
+  async function carryOutAll(all: readonly Revoked[]): Promise<void> {
+    const grants = all.filter(({ kind }) => kind === 'grant')
+    await Promise.all([
+      journal.write(all.map(lastingMarkOf), all.map(encodeRevoked)),
+      ...grants.map(({ id }) => ephemeral.revokeGrant(grantKeys(id, tokenLife))),
+    ])
   }
 
-  function tell(revoked: Revoked): Promise<void> {
-    // Both by the database's clock: ours may be ahead, and a mark must not end before what it kills.
+  /** By the database's clock: ours may be ahead, and a mark must not end before what it kills. */
+  function lastingMarkOf(revoked: Revoked): Mark {
     const mark = markOf(revoked, revoked.writtenAtMs)
+    // Of a grant nothing is left but access tokens.
+    if (revoked.kind === 'grant') return { ...mark, ttlSeconds: tokenLife }
     // A request that was on its way may save a session once more.
-    const leastSeconds = revoked.kind === 'session' ? deps.sessionSeconds + LEEWAY_SECONDS : 0
-    return journal.write([{ ...mark, ttlSeconds: Math.max(mark.ttlSeconds, leastSeconds) }], [encodeRevoked(revoked)])
+    if (revoked.kind === 'session') return { ...mark, ttlSeconds: deps.sessionSeconds + LEEWAY_SECONDS }
+    return mark
   }
 
-  const removeGrant = (grantId: string): Promise<void> => ephemeral.revokeGrant(grantKeys(grantId, tokenLife))
+  /** Carries out what the store does not show to have been carried out, or has lost. */
+  async function mend(batch: readonly Revoked[]): Promise<void> {
+    if (batch.length === 0) return
+    const found = await ephemeral.get(
+      batch.flatMap((revoked) => [markKeyOf(revoked), revoked.kind === 'grant' ? grantKey(revoked.id) : NOWHERE]),
+    )
+    const nowMs = feed.storeNowMs()
+    const lacking = batch.filter((revoked, place) => {
+      const [mark, record] = found.slice(2 * place, 2 * place + 2)
+      const isOverForTokens = revoked.tokensExpireAtMs <= nowMs
+      if (record !== undefined || (revoked.kind === 'grant' && isOverForTokens)) return record !== undefined
+      return mark === undefined || rankOf(mark) < revoked.seq
+    })
+    if (lacking.length > 0) await carryOutAll(lacking)
+  }
+
+  function noteLate(revoked: Revoked): void {
+    if (late.size < MAX_UNFINISHED) late.add(revoked)
+    else isMended = false
+  }
+
+  async function mendLate(): Promise<void> {
+    const batches = [...late]
+    for (let begin = 0; begin < batches.length; begin += MENDED_AT_ONCE) {
+      const batch = batches.slice(begin, begin + MENDED_AT_ONCE)
+      await mend(batch)
+      for (const revoked of batch) late.delete(revoked)
+    }
+  }
 
   const revokeGrant = (grantId: string): Promise<void> =>
-    revoke({ kind: 'grant', id: grantId, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife })
+    revoke({ kind: 'grant', id: grantId, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife + MENDED_SECONDS })
 
   const floorOf = (kind: 'account' | 'client', id: string, except?: OwnSession): Wish => ({
     kind,
@@ -183,17 +223,34 @@ export function createRevocation(deps: RevocationDeps) {
   /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
   async function finish(): Promise<void> {
     for (const revoked of unfinished) await carryOut(revoked)
+    await mendLate()
     for (const grantId of reused) {
       await revokeGrant(grantId)
       reused.delete(grantId)
     }
   }
   feed.onReturn(finish)
-  // Whoever wrote it may have died before it was carried out.
-  feed.onLate(keepForLater)
+  // Perhaps its writer has died before it was carried out; without a journal everything of others is late.
+  feed.onLate(noteLate)
+  feed.onLoss(mend)
 
   return {
     finish,
+
+    /**
+     * Once after the start, for a timer: carries out what was interrupted before, by the end of this process or of
+     * another. Throws Unavailable (503).
+     */
+    async mendOnce(): Promise<void> {
+      if (isMended) return
+      isMended = true
+      try {
+        await feed.eachInForce(mend)
+      } catch (error) {
+        isMended = false
+        throw error
+      }
+    },
 
     /** The keys of a grant for the store's own revoking verbs. */
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
@@ -262,7 +319,7 @@ export function createRevocation(deps: RevocationDeps) {
 
     /** Kills a browser session and what lives only as long as it. Throws Unavailable (503). */
     revokeSession: (uid: string): Promise<void> =>
-      revoke({ kind: 'session', id: uid, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife }),
+      revoke({ kind: 'session', id: uid, tokensLiveSeconds: tokenLife, liveSeconds: tokenLife + MENDED_SECONDS }),
 
     /**
      * Kills everything that stems from sign-ins of a subject until now; `except` is the one session to spare, and when it
@@ -284,5 +341,12 @@ export function createRevocation(deps: RevocationDeps) {
 }
 
 const MAX_UNFINISHED = 10_000
+const MENDED_AT_ONCE = 500
+
+/** A key that is never written. */
+const NOWHERE = 'none'
+
+/** Of a mark that the store has set itself, with the grant, nothing later is known. */
+const rankOf = (mark: string): number => Number(mark.split(' ')[2] ?? Number.POSITIVE_INFINITY)
 
 const ended = () => new AppError('unauthenticated', 401, 'This session has ended. Sign in again.')

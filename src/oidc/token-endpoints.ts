@@ -42,7 +42,8 @@ export function createTokenEndpoints(deps: TokenEndpointsDeps) {
 
   async function finishTokenRequest(ctx: KoaContextWithOIDC): Promise<void> {
     // Who lost a race has nothing to show for it; a session without life falls off its list by itself.
-    await Promise.all([rotation.commit(ctx), ctx.status === 200 && register.tokensIssued(ctx)])
+    const both = [rotation.commit(ctx), ctx.status === 200 ? register.tokensIssued(ctx) : undefined]
+    for (const outcome of await Promise.allSettled(both)) if (outcome.status === 'rejected') throw outcome.reason
     // RFC 6749 section 5.2: unauthorized_client, "The authenticated client is not authorized to use this authorization
     // grant type"; the engine says invalid_request.
     const grantType = ctx.oidc.params?.grant_type

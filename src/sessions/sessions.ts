@@ -53,13 +53,15 @@ export type Sessions = ReturnType<typeof createSessions>
 const LAST_USE_MS = 60_000
 const MAX_NOTED = 20_000
 
+const notedKey = (accountId: string, id: string): string => `${accountId} ${id}`
+
 export function createSessions(deps: SessionsDeps) {
   const { store, clock = systemClock } = deps
   /** When the last use of a session was written. */
   const noted = new LRUCache<string, number>({ max: MAX_NOTED })
 
   async function remember(session: NewSession): Promise<void> {
-    const key = `${session.accountId} ${session.id}`
+    const key = notedKey(session.accountId, session.id)
     const nowMs = clock.now()
     const agoMs = nowMs - (noted.get(key) ?? Number.NEGATIVE_INFINITY)
     if (agoMs >= 0 && agoMs < LAST_USE_MS) return
@@ -68,10 +70,16 @@ export function createSessions(deps: SessionsDeps) {
     noted.set(key, nowMs)
   }
 
+  /** One that is used again after all is put back. */
+  async function takeOff(accountId: string, ids: readonly string[]): Promise<void> {
+    await store.remove(accountId, ids)
+    for (const id of ids) noted.delete(notedKey(accountId, id))
+  }
+
   async function end(accountId: string, id: string): Promise<boolean> {
     const ref = sessionRefOf(id)
     if (!ref || !(await deps.end(accountId, ref))) return false
-    await store.remove(accountId, [id])
+    await takeOff(accountId, [id])
     return true
   }
 
@@ -80,7 +88,7 @@ export function createSessions(deps: SessionsDeps) {
     if (sessions.length === 0) return []
     const alive = await deps.areAlive(accountId, sessions)
     const gone = sessions.filter((_, place) => !alive[place]).map(({ id }) => id)
-    if (gone.length > 0) await store.remove(accountId, gone)
+    if (gone.length > 0) await takeOff(accountId, gone)
     return sessions.filter((_, place) => alive[place])
   }
 

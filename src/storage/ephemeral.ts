@@ -101,9 +101,9 @@ export interface Ephemeral {
   delist(list: string, members: readonly string[]): Promise<void>
 
   /**
-   * Takes the `cost` of each from token buckets, in turn and in one round trip. The first that has not enough says when
-   * enough will be there, and those behind it stay untouched. A negative cost gives back; no bucket ever holds more than
-   * its capacity. Each bucket is atomic, and all of one hash tag together.
+   * Takes the `cost` of each from token buckets, in turn; on a single Redis in one round trip. The first that has not
+   * enough says when enough will be there, and those behind it stay untouched. A negative cost gives back; no bucket ever
+   * holds more than its capacity. Each bucket is atomic by itself.
    */
   spend(buckets: readonly Bucket[]): Promise<Spending>
 

@@ -2,7 +2,7 @@ import type { Cluster, Redis } from 'ioredis'
 import { Unavailable } from '../errors.ts'
 import { type Follower, type FollowOptions, type Journal, type Mark, markText } from './journal.ts'
 import { lifeMs } from './life.ts'
-import { isCluster, type RedisConnection } from './redis.ts'
+import { isCluster, keepConnecting, type RedisConnection } from './redis.ts'
 import { createRedisSeal } from './redis-seal.ts'
 import { primaryOf } from './redis-slots.ts'
 import { unavailableOr } from './unavailable.ts'
@@ -74,6 +74,7 @@ function follow(redis: Redis, { streamKey, prefix, onLost }: Options): Follower 
   const seal = createRedisSeal(own, { prefix })
   own.on('error', () => {})
   own.on('close', onLost)
+  keepConnecting(own, () => !isClosed)
   // Later connections are made in the background.
   let firstConnection: Promise<void> | undefined = own.connect().finally(() => {
     firstConnection = undefined

@@ -55,8 +55,20 @@ export async function openRedis(url: string, options: OpenRedisOptions = {}): Pr
 /** Commands of one turn of the event loop leave in one write: the system call costs more than they do. */
 class OneWriteATurn extends Redis {
   #isCorked = false
+  #isWanted = true
+
+  /** Whether nobody has closed it. */
+  isWanted(): boolean {
+    return this.#isWanted
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) this.#isWanted = false
+    super.disconnect(reconnect)
+  }
 
   override sendCommand(...sent: Parameters<Redis['sendCommand']>): unknown {
+    if (sent[0].name === 'quit') this.#isWanted = false
     const { stream } = this
     if (!this.#isCorked && stream) {
       this.#isCorked = true
@@ -92,7 +104,7 @@ function connectionTo(address: RedisAddress): RedisConnection {
       ...(isTls ? { dnsLookup: (host, answer) => answer(null, host) } : {}),
     })
   }
-  return new OneWriteATurn({
+  const redis = new OneWriteATurn({
     ...SERVER_OPTIONS,
     ...login,
     sentinels: address.sentinels,
@@ -104,6 +116,18 @@ function connectionTo(address: RedisAddress): RedisConnection {
     sentinelRetryStrategy: retryDelayMs,
     // A primary cut off from its sentinels does not know that it is one no more.
     failoverDetector: true,
+  })
+  keepConnecting(redis, () => redis.isWanted())
+  return redis
+}
+
+/**
+ * A failover that is announced while a client is still looking for the primary ends it for good, although nobody has
+ * closed it: ioredis lets the detector of an earlier attempt stop the present one. It begins anew.
+ */
+export function keepConnecting(redis: Redis, isWanted: () => boolean): void {
+  redis.on('end', () => {
+    if (isWanted()) setTimeout(() => isWanted() && redis.connect().catch(() => {}), retryDelayMs(1)).unref()
   })
 }
 

@@ -12,7 +12,7 @@ describe('the cache of clients', () => {
   let gate: Promise<void>
   const build = (maxEntries = 10) =>
     createClientCache({
-      nowMs: () => now,
+      clock: { now: () => now },
       maxEntries,
       async load(id) {
         reads.push(id)
@@ -105,7 +105,7 @@ describe('the cache of clients', () => {
       if (isDown) throw new Error('down')
       return table.get(id)
     }
-    const cache = createClientCache({ nowMs: () => now, load })
+    const cache = createClientCache({ clock: { now: () => now }, load })
     expect(await cache.find('app').catch((error: Error) => error.message)).to.equal('down')
     isDown = false
     expect((await cache.find('app'))?.id).to.equal('app')

@@ -135,6 +135,20 @@ for (const [store, env] of [
       }
     })
 
+    it('by signing out of a client whose earlier grant could outlive the session, and whose present one cannot', async () => {
+      const agent = flow.newAgent()
+      const asking = { scope: 'openid offline_access', prompt: 'consent' }
+      const earlier = tokensOf(await flow.redeem(await flow.authorize(agent, asking)))
+      expect((await flow.revoke(earlier.refresh_token)).status).to.equal(200)
+      const made = []
+      for (let count = 0; count < 2; count += 1)
+        made.push(tokensOf(await flow.redeem(await flow.authorize(agent, { scope: 'openid', prompt: 'consent' }))))
+      const url = `${world.issuer}/oauth2/logout?${new URLSearchParams({ id_token_hint: made[0]?.id_token ?? '' })}`
+      expect((await agent.submit(await agent.open(url), { press: 'logout-stay' })).status).to.equal(200)
+      expect(await statusesOf(made)).to.deep.equal(ALL_REFUSED)
+      expect((await flow.userinfo(made[1]?.access_token ?? '')).status).to.equal(401)
+    })
+
     it('is nothing where nobody had signed in: no revocation, and no session of two weeks', async () => {
       const revocations = async () =>
         (await sql<{ count: number }>`select count(*)::int as count from revocations`.execute(world.stores.database.db))
@@ -202,6 +216,22 @@ for (const [store, env] of [
         expect(await statusesOf([tokens], await anHourLater())).to.deep.equal({ engine: [400], 'short way': [400] })
       })
 
+      it('by the end of the only process, long ago: is finished after the next start', async () => {
+        const tokens = await flow.tokens({ scope: 'openid' })
+        const grantId = gidOf(tokens)
+        await sql`insert into revocations (kind, id, created_at, tokens_expire_at, expires_at) values ('grant', ${grantId},
+          clock_timestamp() - interval '2 hours', clock_timestamp() - interval '1 hour',
+          clock_timestamp() + interval '20 hours')`.execute(world.stores.database.db)
+        const core = composeCore({ config: world.config, keyring: await keysOf(), stores: world.stores })
+        try {
+          await core.revocation.mendOnce()
+        } finally {
+          await core.hashes.close()
+        }
+        expect(await hasGrant(grantId)).to.equal(false)
+        expect(await statusesOf([tokens])).to.deep.equal({ engine: [400], 'short way': [400] })
+      })
+
       it('by the end of its process: is finished by another', async () => {
         const tokens = await flow.tokens({ scope: 'openid' })
         const grantId = gidOf(tokens)
@@ -221,21 +251,6 @@ for (const [store, env] of [
         expect(await statusesOf([tokens], await anHourLater())).to.deep.equal({ engine: [400], 'short way': [400] })
       })
     })
-
-    if (store === 'Redis') {
-      it('is known again by its mark when Redis has lost marks, also what is older than any access token', async () => {
-        const { ephemeral, database } = world.stores
-        const somebody = randomUUID()
-        // Nobody has it in memory.
-        await sql`insert into revocations (kind, id, not_before_ms, tokens_expire_at, expires_at)
-          values ('account', ${somebody}, 1, clock_timestamp() - interval '1 day', clock_timestamp() + interval '9 days')
-        `.execute(database.db)
-        await ephemeral.remove([SEAL_KEY])
-        const marks = () => ephemeral.get([SEAL_KEY, accountFloorKey(somebody)])
-        for (let waits = 0; waits < 200 && (await marks()).includes(undefined); waits += 1) await sleep(50)
-        expect(await marks()).not.to.include(undefined)
-      })
-    }
   })
 }
 
@@ -268,5 +283,26 @@ describe('a browser session', function () {
     await createAnna(world)
     await flow.tokens({ scope: 'openid' })
     expect((await lives()).filter((seconds) => seconds > 13 * 86_400)).to.have.lengthOf(2)
+  })
+})
+
+describe('what was ended, when Redis has lost marks', function () {
+  this.timeout(60_000)
+  it('is known again, also what is older than any access token', async () => {
+    const world = await startWorld({ servers: 1, redisUrl: redisUrl() })
+    try {
+      const { ephemeral, database } = world.stores
+      const somebody = randomUUID()
+      // Nobody has it in memory.
+      await sql`insert into revocations (kind, id, not_before_ms, tokens_expire_at, expires_at)
+        values ('account', ${somebody}, 1, clock_timestamp() - interval '1 day', clock_timestamp() + interval '9 days')
+      `.execute(database.db)
+      await ephemeral.remove([SEAL_KEY])
+      const marks = () => ephemeral.get([SEAL_KEY, accountFloorKey(somebody)])
+      for (let waits = 0; waits < 200 && (await marks()).includes(undefined); waits += 1) await sleep(50)
+      expect(await marks()).not.to.include(undefined)
+    } finally {
+      await world.stop()
+    }
   })
 })

@@ -44,7 +44,7 @@ export const PROTOCOL_ROWS: Rows = {
     [1, 0],
   ],
   'POST /oauth2/token, refreshing': [
-    3,
+    4,
     0,
     withTokens(async ({ flow }, tokens) => tokensOf(await flow.refresh(tokens.refresh_token))),
     [1, 0],
@@ -93,7 +93,8 @@ export const PROTOCOL_ROWS: Rows = {
     withTokens(({ flow }, tokens) => flow.revoke(tokens.refresh_token)),
     [1, 1],
   ],
-  'GET /oauth2/userinfo': [1, 0, withTokens(({ flow }, tokens) => flow.userinfo(tokens.access_token))],
+  // Of a token that lives as long as its session, the session too.
+  'GET /oauth2/userinfo': [3, 0, withTokens(({ flow }, tokens) => flow.userinfo(tokens.access_token))],
   'POST /oauth2/userinfo': [
     4,
     1,

@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { Redis } from 'ioredis'
 import { Unavailable } from '../../src/errors.ts'
 import type { Ephemeral } from '../../src/storage/ephemeral.ts'
 import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
-import { openRedis, type RedisConnection, redisFaults, redisVersion } from '../../src/storage/redis.ts'
+import { keepConnecting, openRedis, type RedisConnection, redisFaults, redisVersion } from '../../src/storage/redis.ts'
 import { startOwnRedis } from '../services.ts'
 import { freshRedisPrefix, redisUrl, temporaryDirectory } from '../support/database.ts'
 import { createFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
@@ -190,6 +192,27 @@ describe('the durability of Redis', () => {
       await store.close()
     } finally {
       await own.stop()
+    }
+  })
+
+  it('begins anew when it has ended although nobody closed it, and stays closed when somebody did', async () => {
+    const redis = new Redis(redisUrl(), { lazyConnect: true })
+    redis.on('error', () => {})
+    let isWanted = true
+    keepConnecting(redis, () => isWanted)
+    try {
+      await redis.connect()
+      const ready = once(redis, 'ready')
+      redis.disconnect() // as the client does by itself
+      await ready
+      expect(await redis.ping()).to.equal('PONG')
+      isWanted = false
+      redis.disconnect()
+      await sleep(300)
+      expect(redis.status).to.equal('end')
+    } finally {
+      isWanted = false
+      redis.disconnect()
     }
   })
 })
