@@ -3,8 +3,7 @@
  * rest on memory that was confirmed less than 800 ms ago; so a right taken away in one process is gone in every other
  * within a second, at the latest, whether or not the news of it arrived.
  */
-import type { Clock } from '../clock.ts'
-import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
+import { type Clock, elapsedMs, type Moment, momentOf } from '../clock.ts'
 import type { Database } from '../storage/tables.ts'
 import type { Touch } from './access-change-store.ts'
 import { type AccessChangeRow, type FreshnessStore, KEPT_SECONDS, MAX_CHANGES } from './freshness-store.ts'

@@ -3,8 +3,7 @@
  * client only as long as it is handed the same object, so an unchanged client stays one frozen object.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { Clock } from '../clock.ts'
-import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
+import { type Clock, elapsedMs, type Moment, momentOf } from '../clock.ts'
 import type { Client } from './client.ts'
 
 export interface ClientCacheOptions {

@@ -1,6 +1,5 @@
 /** The origins of pages of the house, from the redirect URIs of its public clients. Asked by requests that name one. */
-import type { Clock } from '../clock.ts'
-import { elapsedMs, momentOf } from '../elapsed.ts'
+import { type Clock, elapsedMs, momentOf } from '../clock.ts'
 
 export interface OwnOriginsDeps {
   /** The redirect URIs of all first-party public clients. */

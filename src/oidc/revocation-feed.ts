@@ -7,8 +7,7 @@
  * Memory only ever says that something is dead, so it may always be believed about that.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Clock } from '../clock.ts'
-import { elapsedMs, type Moment, momentOf } from '../elapsed.ts'
+import { type Clock, elapsedMs, type Moment, momentOf } from '../clock.ts'
 import type { Follower, Journal } from '../storage/journal.ts'
 import type { Database } from '../storage/tables.ts'
 import { decodeRevoked, type Revoked } from './revocation-entry.ts'
