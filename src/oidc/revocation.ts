@@ -14,12 +14,13 @@ import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import { browserSessionId, grantSessionId } from '../sessions/session.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
-import { type Journal, type Mark, SEAL_KEY } from '../storage/journal.ts'
+import { type Journal, SEAL_KEY } from '../storage/journal.ts'
 import type { Database, Executor } from '../storage/tables.ts'
-import { accountFloorKey, deniedSessionKey, grantKey, grantKeys } from './ephemeral-keys.ts'
-import { encodeRevoked, kills, markKeyOf, markOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
+import { accountFloorKey, deniedSessionKey, grantKeys } from './ephemeral-keys.ts'
+import { kills, markKeyOf, namesOf, type Origin, type Revoked } from './revocation-entry.ts'
 import type { RevocationFeed } from './revocation-feed.ts'
 import type { RevocationFloorStore, Wish } from './revocation-floor-store.ts'
+import { createRevocationMending } from './revocation-mending.ts'
 import { keysOf } from './revocation-set.ts'
 import type { Lineage } from './sign-in-lineage.ts'
 import type { AccessTokenClaims } from './token-formats.ts'
@@ -122,11 +123,14 @@ export function createRevocation(deps: RevocationDeps) {
   const floorLife = deps.grantSeconds + LEEWAY_SECONDS
   /** What is in force but could not be carried out, and is tried again by finish. */
   const unfinished = new Set<Revoked>()
-  /** What others have written and perhaps not carried out. */
-  const late = new Set<Revoked>()
   const reused = new Set<string>()
-  /** Whether everything in force has been looked at since this process began. */
-  let isMended = false
+  const mending = createRevocationMending({
+    ephemeral,
+    journal,
+    feed,
+    tokenSeconds: tokenLife,
+    sessionSeconds: deps.sessionSeconds + LEEWAY_SECONDS,
+  })
 
   async function revoke(wish: Wish): Promise<void> {
     const revoked = await deps.write(wish)
@@ -137,60 +141,11 @@ export function createRevocation(deps: RevocationDeps) {
 
   async function carryOut(revoked: Revoked): Promise<void> {
     try {
-      await carryOutAll([revoked])
+      await mending.carryOutAll([revoked])
       unfinished.delete(revoked)
     } catch (error) {
       if (unfinished.size < MAX_UNFINISHED) unfinished.add(revoked)
       throw error
-    }
-  }
-
-  /** Removes what must not outlive the marks, writes them and tells the others. Safe to repeat. */
-  async function carryOutAll(all: readonly Revoked[]): Promise<void> {
-    const grants = all.filter(({ kind }) => kind === 'grant')
-    await Promise.all([
-      journal.write(all.map(lastingMarkOf), all.map(encodeRevoked)),
-      ...grants.map(({ id }) => ephemeral.revokeGrant(grantKeys(id, tokenLife))),
-    ])
-  }
-
-  /** By the database's clock: ours may be ahead, and a mark must not end before what it kills. */
-  function lastingMarkOf(revoked: Revoked): Mark {
-    const mark = markOf(revoked, revoked.writtenAtMs)
-    // Of a grant nothing is left but access tokens.
-    if (revoked.kind === 'grant') return { ...mark, ttlSeconds: tokenLife }
-    // A request that was on its way may save a session once more.
-    if (revoked.kind === 'session') return { ...mark, ttlSeconds: deps.sessionSeconds + LEEWAY_SECONDS }
-    return mark
-  }
-
-  /** Carries out what the store does not show to have been carried out, or has lost. */
-  async function mend(batch: readonly Revoked[]): Promise<void> {
-    if (batch.length === 0) return
-    const found = await ephemeral.get(
-      batch.flatMap((revoked) => [markKeyOf(revoked), revoked.kind === 'grant' ? grantKey(revoked.id) : NOWHERE]),
-    )
-    const nowMs = feed.storeNowMs()
-    const lacking = batch.filter((revoked, place) => {
-      const [mark, record] = found.slice(2 * place, 2 * place + 2)
-      const isOverForTokens = revoked.tokensExpireAtMs <= nowMs
-      if (record !== undefined || (revoked.kind === 'grant' && isOverForTokens)) return record !== undefined
-      return mark === undefined || rankOf(mark) < revoked.seq
-    })
-    if (lacking.length > 0) await carryOutAll(lacking)
-  }
-
-  function noteLate(revoked: Revoked): void {
-    if (late.size < MAX_UNFINISHED) late.add(revoked)
-    else isMended = false
-  }
-
-  async function mendLate(): Promise<void> {
-    const batches = [...late]
-    for (let begin = 0; begin < batches.length; begin += MENDED_AT_ONCE) {
-      const batch = batches.slice(begin, begin + MENDED_AT_ONCE)
-      await mend(batch)
-      for (const revoked of batch) late.delete(revoked)
     }
   }
 
@@ -223,34 +178,18 @@ export function createRevocation(deps: RevocationDeps) {
   /** Finishes what a failed store has interrupted. Throws Unavailable (503). */
   async function finish(): Promise<void> {
     for (const revoked of unfinished) await carryOut(revoked)
-    await mendLate()
+    await mending.mendLate()
     for (const grantId of reused) {
       await revokeGrant(grantId)
       reused.delete(grantId)
     }
   }
   feed.onReturn(finish)
-  // Perhaps its writer has died before it was carried out; without a journal everything of others is late.
-  feed.onLate(noteLate)
-  feed.onLoss(mend)
 
   return {
     finish,
 
-    /**
-     * Once after the start, for a timer: carries out what was interrupted before, by the end of this process or of
-     * another. Throws Unavailable (503).
-     */
-    async mendOnce(): Promise<void> {
-      if (isMended) return
-      isMended = true
-      try {
-        await feed.eachInForce(mend)
-      } catch (error) {
-        isMended = false
-        throw error
-      }
-    },
+    mendOnce: mending.mendOnce,
 
     /** The keys of a grant for the store's own revoking verbs. */
     grantKeys: (grantId: string) => grantKeys(grantId, tokenLife),
@@ -341,12 +280,5 @@ export function createRevocation(deps: RevocationDeps) {
 }
 
 const MAX_UNFINISHED = 10_000
-const MENDED_AT_ONCE = 500
-
-/** A key that is never written. */
-const NOWHERE = 'none'
-
-/** Of a mark that the store has set itself, with the grant, nothing later is known. */
-const rankOf = (mark: string): number => Number(mark.split(' ')[2] ?? Number.POSITIVE_INFINITY)
 
 const ended = () => new AppError('unauthenticated', 401, 'This session has ended. Sign in again.')
