@@ -6,6 +6,7 @@ import { openKeyring } from '../../src/oidc/keystore.ts'
 import { createLocalAnnouncements } from '../../src/storage/announcements.ts'
 import { createApi } from '../support/api.ts'
 import { createCodeFlow, tokensOf } from '../support/code-flow.ts'
+import { until } from '../support/eventually.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 const BELIEVED_AT_MOST_MS = 1_000
@@ -163,8 +164,4 @@ describe('a right taken away', function () {
       await other.hashes.close()
     }
   })
-
-  async function until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) await sleep(1)
-  }
 })

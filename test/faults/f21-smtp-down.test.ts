@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { until } from '../support/eventually.ts'
 import { send } from '../support/http.ts'
 import { type MailServer, startMailServer } from '../support/mail-server.ts'
 import { freePort, startWorld, type World } from '../support/world.ts'
@@ -15,14 +15,10 @@ describe('F21: the mail server is down', () => {
     send(world.servers[0]?.address ?? '', world.issuer, '/api/v1/password-reset', { json: { email }, headers })
 
   /** Waits, bounded, for the outbox to be so. */
-  async function untilOutbox(isSo: (rows: { attempts: number; lease_id: string | null }[]) => boolean): Promise<void> {
-    for (let look = 0; look < 400; look += 1) {
-      const rows = await world.stores.database.db.selectFrom('outbox').select(['attempts', 'lease_id']).execute()
-      if (isSo(rows)) return
-      await sleep(50)
-    }
-    throw new Error('it never was')
-  }
+  const untilOutbox = (isSo: (rows: { attempts: number; lease_id: string | null }[]) => boolean): Promise<void> =>
+    until(async () =>
+      isSo(await world.stores.database.db.selectFrom('outbox').select(['attempts', 'lease_id']).execute()),
+    )
 
   before(async function () {
     this.timeout(30_000)

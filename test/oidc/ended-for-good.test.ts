@@ -16,6 +16,7 @@ import { openKeyring } from '../../src/oidc/keystore.ts'
 import { SEAL_KEY } from '../../src/storage/journal.ts'
 import { type CodeFlow, createAnna, createCodeFlow, type TokenResponse, tokensOf } from '../support/code-flow.ts'
 import { redisUrl } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { send } from '../support/http.ts'
 import type { UserAgent } from '../support/user-agent.ts'
 import { startWorld, type World } from '../support/world.ts'
@@ -299,8 +300,7 @@ describe('what was ended, when Redis has lost marks', function () {
       `.execute(database.db)
       await ephemeral.remove([SEAL_KEY])
       const marks = () => ephemeral.get([SEAL_KEY, accountFloorKey(somebody)])
-      for (let waits = 0; waits < 200 && (await marks()).includes(undefined); waits += 1) await sleep(50)
-      expect(await marks()).not.to.include(undefined)
+      await eventually(async () => expect(await marks()).not.to.include(undefined))
     } finally {
       await world.stop()
     }

@@ -3,12 +3,12 @@
  * the server writes everything it can. None of them may be in what it wrote.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { createSigner, presenting } from '../support/authenticating.ts'
 import { ANNA, type CodeFlow, createAnna, createCodeFlow, tokensOf } from '../support/code-flow.ts'
 import { postgresUrl, redisUrl } from '../support/database.ts'
 import { createProver } from '../support/dpop.ts'
+import { eventually } from '../support/eventually.ts'
 import { createFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 import { controlOf } from '../support/html-form.ts'
 import { basic, send } from '../support/http.ts'
@@ -191,7 +191,6 @@ describe('A113: the log', function () {
     // A path is logged as it is: whoever puts a secret of no known form there publishes it.
     await send(address(), world.issuer, `/${canary('in a path')}`)
     // Lines gather for a moment before they are written.
-    for (let waits = 0; waits < 100 && found().length === 0; waits += 1) await sleep(20)
-    expect(found()).to.have.length(1)
+    await eventually(() => expect(found()).to.have.length(1))
   })
 })

@@ -13,6 +13,7 @@ import { createRedisJournal } from '../../src/storage/journal-redis.ts'
 import { openPostgres } from '../../src/storage/postgres.ts'
 import { openRedis, type RedisConnection } from '../../src/storage/redis.ts'
 import { freshDatabase, freshRedisPrefix, storeUrl, type TestDatabase } from '../support/database.ts'
+import { until } from '../support/eventually.ts'
 
 const LIVES = { accessTokenSeconds: 300, grantSeconds: 86_400, sessionSeconds: 86_400 }
 const HOUR_MS = 3_600_000
@@ -61,11 +62,6 @@ describe('revocations while a clock is set', function () {
     ...{ iss: 'https://issuer.example', sub: 'anna', aud: 'api', client_id: 'app', jti },
     ...{ iat: 0, exp: 0, ims: Date.now(), gid: `grant-${jti}` },
   })
-  const until = async (isTrue: () => boolean | Promise<boolean>) => {
-    for (const end = performance.now() + 10_000; !(await isTrue()); await new Promise((next) => setTimeout(next, 5))) {
-      if (performance.now() > end) throw new Error('it did not come to pass')
-    }
-  }
 
   it('are remembered by a process whose clock is set ahead and back again', async () => {
     const { feed, revocation, close } = start()

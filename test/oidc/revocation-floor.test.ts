@@ -27,6 +27,7 @@ import {
   storeUrl,
   type TestDatabase,
 } from '../support/database.ts'
+import { until } from '../support/eventually.ts'
 
 const floors = createRevocationFloorStore()
 const LIVES = { accessTokenSeconds: 3_600, grantSeconds: 90 * 86_400, sessionSeconds: 14 * 86_400 }
@@ -259,11 +260,6 @@ describe('revocations among processes', function () {
   }
   const seal = () => createRedisSeal(redis, { prefix })
   const flush = () => forgetBelow(redis, prefix)
-  const until = async (isTrue: () => boolean | Promise<boolean>) => {
-    for (const end = performance.now() + 10_000; !(await isTrue()); await new Promise((next) => setTimeout(next, 5))) {
-      if (performance.now() > end) throw new Error('it did not come to pass')
-    }
-  }
 
   it('reach the memory of another, where they cost no round trip', async () => {
     const [one, other] = [startProcess(), await startFollowing()]

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { rotateKeys } from '../../src/oidc/key-rotation.ts'
 import { ANNA, createAnna, createCodeFlow, responseOf } from '../support/code-flow.ts'
+import { until } from '../support/eventually.ts'
 import { basic, send } from '../support/http.ts'
 import { startWorld, type World } from '../support/world.ts'
 
@@ -19,15 +20,6 @@ describe('keys rotated under a running server', () => {
   const kidOf = (token: string) => decodeProtectedHeader(token).kid
   const publishedKids = async () =>
     (await call('/.well-known/jwks.json')).json<{ keys: { kid: string }[] }>().keys.map(({ kid }) => kid)
-
-  /** The server looks at its key files every few seconds. */
-  async function until(condition: () => Promise<boolean>): Promise<void> {
-    for (let attempt = 0; attempt < 100; attempt++) {
-      if (await condition()) return
-      await new Promise((resolve) => setTimeout(resolve, 150))
-    }
-    throw new Error('it did not happen')
-  }
 
   before(async function () {
     this.timeout(30_000)

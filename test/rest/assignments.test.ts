@@ -1,5 +1,4 @@
 /** /api/v1/accounts/{id}/roles and …/permissions: what accounts are given. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import {
   type Administration,
@@ -16,6 +15,7 @@ import {
 import { createApi, pointersOf, problemOf } from '../support/api.ts'
 import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
 import { postgresUrl } from '../support/database.ts'
+import { until } from '../support/eventually.ts'
 import { createFaultProxy } from '../support/fault-proxy.ts'
 import type { Person } from '../support/people.ts'
 import { startWorld } from '../support/world.ts'
@@ -151,20 +151,16 @@ describe('what accounts are given over the API', function () {
     const mayList = (call = at.api) => call('GET', '/permissions', { bearer }).then(({ status }) => status)
     const asRoot = at.calling(at.root)
     /** The news is on its way when the answer leaves. */
-    const soonAt = async (status: number): Promise<number> => {
-      let seen = await mayList(at.another)
-      for (let waits = 0; seen !== status && waits < 50; waits += 1) {
-        await sleep(20)
-        seen = await mayList(at.another)
-      }
-      return seen
+    const isSoonEverywhere = async (status: number) => {
+      expect(await mayList()).to.equal(status)
+      await until(async () => (await mayList(at.another)) === status)
     }
     expect([await mayList(), await mayList(at.another)]).to.deep.equal([403, 403])
     for (let round = 0; round < 5; round += 1) {
       await asRoot('POST', `/accounts/${id}/permissions`, { permission: 'permissions_admin' })
-      expect([await mayList(), await soonAt(200)]).to.deep.equal([200, 200])
+      await isSoonEverywhere(200)
       await asRoot('DELETE', `/accounts/${id}/permissions/${await idOf('permissions', 'permissions_admin')}`)
-      expect([await mayList(), await soonAt(403)]).to.deep.equal([403, 403])
+      await isSoonEverywhere(403)
     }
   })
 

@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
 import { createCodeFlow, PASSWORD, type TokenResponse, tokensOf } from '../support/code-flow.ts'
+import { eventually } from '../support/eventually.ts'
 import { basic, type Reply, send } from '../support/http.ts'
 import { codeIn, mailed } from '../support/mailed.ts'
 import { startWorld, type World } from '../support/world.ts'
@@ -202,14 +203,12 @@ describe('the audit events', function () {
   })
 
   /** What is noted after the fact may come a moment after the answer. */
-  async function untilSome(query: string): Promise<Page> {
-    for (let left = 100; left > 0; left -= 1) {
+  const untilSome = (query: string): Promise<Page> =>
+    eventually(async () => {
       const page = (await read(query)).json<Page>()
-      if (page.items.length > 0) return page
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-    throw new Error(`nothing at ${query}`)
-  }
+      expect(page.items, query).not.to.be.empty
+      return page
+    })
 
   it('say once of every key that it came into use, however many servers see it', async () => {
     const { items } = (await read('?action=key.rotated&limit=100')).json<Page>()

@@ -2,6 +2,7 @@
 import { expect } from 'chai'
 import { type Api, createApi, pointersOf, problemOf } from '../support/api.ts'
 import { PASSWORD, type TokenResponse } from '../support/code-flow.ts'
+import { until } from '../support/eventually.ts'
 import { basic, type Reply, send } from '../support/http.ts'
 import { startWorld, type World } from '../support/world.ts'
 
@@ -165,14 +166,8 @@ describe('AuthZEN', function () {
   })
 
   /** Memory is confirmed within a second. */
-  async function untilOn(server: number, json: unknown, decision: boolean): Promise<void> {
-    for (let left = 60; ; left -= 1) {
-      const reply = await ask(ONE, json, { server })
-      if (reply.json<{ decision: boolean }>().decision === decision) return
-      if (left === 0) throw new Error(`the decision stayed ${!decision}`)
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-  }
+  const untilOn = (server: number, json: unknown, decision: boolean): Promise<void> =>
+    until(async () => (await ask(ONE, json, { server })).json<{ decision: boolean }>().decision === decision)
 
   it('takes what the examples of the specification carry besides', async () => {
     const request = about(alice.id, 'read')

@@ -11,7 +11,8 @@ import {
   refuseBadQueries,
   startAdministration,
 } from '../support/administration.ts'
-import { pointersOf, problemOf } from '../support/api.ts'
+import { type Api, pointersOf, problemOf } from '../support/api.ts'
+import { eventually } from '../support/eventually.ts'
 
 describe('the roles of the API', function () {
   this.timeout(30_000)
@@ -165,8 +166,10 @@ describe('the roles of the API', function () {
     expect(problemOf(refused)).to.deep.equal([409, 'in_use'])
     expect(refused.text).to.include(outer.key)
     expect((await at.asAdmin('DELETE', `/roles/${inner.id}?force=true`)).status).to.equal(204)
-    for (const call of [at.api, at.another])
+    const isForbidden = async (call: Api) =>
       expect(problemOf(await call('GET', '/roles', { bearer: holder.bearer }))).to.deep.equal(FORBIDDEN)
+    await isForbidden(at.api)
+    await eventually(() => isForbidden(at.another))
     expect(await keysOf(`/roles/${outer.id}/includes`)).to.deep.equal([])
   })
 })

@@ -1,7 +1,9 @@
 /** Two server processes with their REST API, and people of a test's own who have signed in over it. */
 import { expect } from 'chai'
-import { createApi } from './api.ts'
+import { UNAUTHENTICATED } from './administration.ts'
+import { type Api, createApi, problemOf } from './api.ts'
 import { PASSWORD, type TokenResponse } from './code-flow.ts'
+import { eventually } from './eventually.ts'
 import { basic, type Reply, send } from './http.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -14,6 +16,11 @@ export interface Rights {
   permissions?: readonly string[]
   /** What each role holds, beside what every installation has. */
   roles?: Readonly<Record<string, readonly string[]>>
+}
+
+/** An access token is dead to a server: at once to the one that killed it, soon to every other. */
+export async function isRefusedBy(call: Api, bearer: string): Promise<void> {
+  await eventually(async () => expect(problemOf(await call('GET', '/me', { bearer }))).to.deep.equal(UNAUTHENTICATED))
 }
 
 export type PeopledWorld = Awaited<ReturnType<typeof startPeopledWorld>>
