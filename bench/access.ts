@@ -204,9 +204,14 @@ const warm = (name: string, requestsOf: (place: Place) => Request[], connections
     const requests = requestsOf(place)
     await checkAnswers(place, requests)
     const script = await scriptOf(requests)
-    await load(place.server.address, script, WARM_SECONDS, connections)
+    await load(place.server.address, script, WARM_SECONDS, { connections })
     const before = place.server.cpuMicros()
-    const { requests: count, p50Ms, p99Ms, failures } = await load(place.server.address, script, seconds, connections)
+    const {
+      requests: count,
+      p50Ms,
+      p99Ms,
+      failures,
+    } = await load(place.server.address, script, seconds, { connections })
     if (failures > 0) throw new Error(`${name}: ${failures} of ${count} failed`)
     return { cpuMicros: (place.server.cpuMicros() - before) / count, p50Ms, p99Ms }
   },

@@ -1,7 +1,9 @@
 /**
- * What a second process adds: nginx in front of one process, then of two over the same stores, under the same load, A B B A.
- * Where the machine has cores for two processes beside nginx, the load and the stores, throughput is the figure; where it
- * has not, two processes can only show that a request costs neither of them more CPU time than it costs one.
+ * What a second process adds: nginx in front of one process, then of two over the same stores, A B B A. Twice the processes
+ * get twice the load. Where the machine has cores for two processes beside nginx, the load and the stores, each gets as
+ * much as it can take, and throughput is the figure. Where it has not, two that share a core can only show that a request
+ * costs them no more CPU time than it costs one; for that each gets as many requests per second as the one did, with room
+ * left on the core: two that fight for it would pay for the fight, and not for being two.
  *
  * node bin/runtime.js bench/scale-out.ts [--rounds 6] [--seconds 2]
  */
@@ -24,8 +26,10 @@ import { load, type Request, scriptOf } from './wrk.ts'
 
 const TOKENS = 5_000
 const WARM_SECONDS = 4
-/** As many for each process: twice the processes are there for twice the load. */
+/** For each process. */
 const CONNECTIONS = 32
+/** Between an answer and the next request of its connection, where the processes share a core. */
+const PAUSE_MS = 8
 /** Two processes, nginx, the load, and one for the stores. */
 const CORES_FOR_THROUGHPUT = 5
 const FORM = 'application/x-www-form-urlencoded'
@@ -95,7 +99,8 @@ export async function measureScaleOut(deps: ScaleOutDeps): Promise<ScaleOut> {
     closing.unshift(two.stop)
     const rows: ScaleOutRow[] = []
     for (const { name, requests } of await questionsOf(seeded, new URL(env.USHER_ISSUER ?? '').host)) {
-      rows.push({ name, ...(await compare({ one, two }, servers, await scriptOf(requests), deps)) })
+      const pauseMs = hasCores ? undefined : PAUSE_MS
+      rows.push({ name, ...(await compare({ one, two }, servers, await scriptOf(requests), { ...deps, pauseMs })) })
     }
     return { rows, hasCores, lines: tableOf(rows, hasCores) }
   } finally {
@@ -141,13 +146,13 @@ async function compare(
   { one, two }: { one: Front; two: Front },
   servers: readonly Measured[],
   script: string,
-  { rounds, seconds }: Pick<ScaleOutDeps, 'rounds' | 'seconds'>,
+  { rounds, seconds, pauseMs }: Pick<ScaleOutDeps, 'rounds' | 'seconds'> & { pauseMs: number | undefined },
 ): Promise<Omit<ScaleOutRow, 'name'>> {
   const cpu = () => servers.reduce((sum, server) => sum + server.cpuMicros(), 0)
   async function run(front: Front): Promise<Run> {
     const before = cpu()
     const connections = front === one ? CONNECTIONS : 2 * CONNECTIONS
-    const { requests, rps, failures } = await load(front.address, script, seconds, connections)
+    const { requests, rps, failures } = await load(front.address, script, seconds, { connections, pauseMs })
     return { rps, cpuMicros: (cpu() - before) / requests, failures }
   }
   // Each for itself and for as long: a process that has been asked less is compiled less.
@@ -175,7 +180,7 @@ async function compare(
 function tableOf(rows: readonly ScaleOutRow[], hasCores: boolean): string[] {
   const says = hasCores
     ? 'There are cores for two processes: throughput is the figure.'
-    : `With ${availableParallelism()} cores both processes share one, and nginx and the load the other: what can be shown is that a request costs the same CPU time.`
+    : `With ${availableParallelism()} cores both processes share one, and nginx and the load the other: what can be shown is that a request costs the same CPU time when each process is asked as often as the one (connections that pause for ${PAUSE_MS} ms on average).`
   return [
     `nginx in front of one and of two processes over the same stores. ${says}`,
     '',

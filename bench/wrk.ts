@@ -43,7 +43,12 @@ export async function scriptOf(requests: readonly Request[]): Promise<string> {
   await writeFile(
     file,
     `list={}\nparts={}\n${chunks.join('\n')}
-function init(args) for _,part in ipairs(parts) do part() end at=math.random(#list) end
+function init(args)
+  for _,part in ipairs(parts) do part() end
+  at=math.random(#list)
+  local pause=tonumber(args[1])
+  if pause then function delay() return math.random(0,2*pause) end end
+end
 function request() at=at%#list+1 return list[at] end
 function done(summary,latency)
   local e=summary.errors
@@ -56,10 +61,22 @@ end
 
 const text = (value: string): string => `[==[${value}]==]`
 
+interface Shape {
+  connections?: number | undefined
+  /** Of a connection between an answer and its next request, on average; none unless told. */
+  pauseMs?: number | undefined
+}
+
 /** Runs a script against an address for so many seconds. */
-export async function load(address: string, script: string, seconds: number, connections = CONNECTIONS): Promise<Load> {
+export async function load(
+  address: string,
+  script: string,
+  seconds: number,
+  { connections = CONNECTIONS, pauseMs }: Shape = {},
+): Promise<Load> {
   const [program = '', ...rest] = pinnedTo(1, ['wrk'])
-  const flags = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, address]
+  const args = pauseMs === undefined ? [] : ['--', String(pauseMs)]
+  const flags = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '-s', script, address, ...args]
   const { stdout } = await run(program, [...rest, ...flags], { maxBuffer: 2 ** 24 })
   const [, requests, micros, p50, p99, failures] = /RESULT (\d+) (\d+) (\d+) (\d+) (\d+)/.exec(stdout) ?? []
   if (requests === undefined) throw new Error(`wrk said nothing of a result:\n${stdout}`)
