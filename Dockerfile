@@ -23,6 +23,6 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.USHER_PORT || 3000}/healthz`, { signal: AbortSignal.timeout(2000) }).then((reply) => process.exit(reply.ok ? 0 : 1), () => process.exit(1))"]
 
-# Node is process 1 and handles SIGTERM itself.
-ENTRYPOINT ["node", "bin/usher.js"]
+# Node is process 1 and handles SIGTERM itself. Left alone, its young generation takes twice as much memory for nothing.
+ENTRYPOINT ["node", "--max-semi-space-size=32", "bin/usher.js"]
 CMD ["serve"]

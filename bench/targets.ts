@@ -49,9 +49,13 @@ export async function startTargets({ env, directory, redisUrl, jwks, secret }: T
   }
 }
 
+/** What `npm start` has Node do. */
+const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { start: string } }
+const [, ...START] = scripts.start.split(' ')
+
 /** The server as an operator runs it. */
 export const startUsher = (env: Record<string, string>, core: number | 'all' = SERVER_CORE) =>
-  startServer([process.execPath, join(root, 'bin/usher.js'), 'serve'], {
+  startServer([process.execPath, ...START.map((word) => (word.startsWith('bin/') ? join(root, word) : word))], {
     env,
     ready: /Usher is ready at/,
     address: `http://127.0.0.1:${env.USHER_PORT}`,

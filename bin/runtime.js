@@ -39,7 +39,7 @@ function forwardSignals(child) {
 }
 
 function runOn(node, args) {
-  const child = spawn(node, args, { stdio: 'inherit' })
+  const child = spawn(node, [...process.execArgv, ...args], { stdio: 'inherit' })
   forwardSignals(child)
   child.on('error', (error) => refuse(`The pinned Node did not start (${error.message}).`))
   child.on('exit', (code, signal) => {

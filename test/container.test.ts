@@ -53,7 +53,9 @@ describe('Dockerfile', () => {
   it('runs as a user without rights, with its command in exec form and a health check', async () => {
     const text = await read('Dockerfile')
     expect(text).to.match(/^USER 10001:10001$/m)
-    expect(text).to.match(/^ENTRYPOINT \["node", "bin\/usher\.js"\]$/m)
+    const { scripts } = JSON.parse(await read('package.json'))
+    const [, entrypoint = '', command = ''] = /^ENTRYPOINT (.*)\nCMD (.*)$/m.exec(text) ?? []
+    expect([...JSON.parse(entrypoint), ...JSON.parse(command)].join(' ')).to.equal(scripts.start)
     expect(text).to.match(/^HEALTHCHECK /m)
     expect(text.indexOf('USER ')).to.be.lessThan(text.indexOf('ENTRYPOINT'))
   })
