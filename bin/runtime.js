@@ -14,6 +14,8 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const MINIMUM = [24, 7]
+/** What `npm start` gives Node as well. */
+const FLAGS = ['--max-semi-space-size=32']
 
 function isCapable() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -39,7 +41,7 @@ function forwardSignals(child) {
 }
 
 function runOn(node, args) {
-  const child = spawn(node, [...process.execArgv, ...args], { stdio: 'inherit' })
+  const child = spawn(node, [...FLAGS, ...args], { stdio: 'inherit' })
   forwardSignals(child)
   child.on('error', (error) => refuse(`The pinned Node did not start (${error.message}).`))
   child.on('exit', (code, signal) => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ import { temporaryDirectory } from '../support/database.ts'
 const BIN = fileURLToPath(new URL('../../bin', import.meta.url))
 /** Makes this very Node one that cannot run TypeScript, as Node 20 cannot. */
 const INCAPABLE = '--no-experimental-strip-types'
+const { scripts } = JSON.parse(readFileSync(join(BIN, '../package.json'), 'utf8'))
 
 describe('the launcher', () => {
   let dir: string
@@ -32,15 +33,15 @@ describe('the launcher', () => {
     expect(await text(spawn(process.execPath, [join(linked, 'runtime.js'), entry]).stdout)).to.equal('here\n')
   })
 
-  for (const [what, flags] of [
-    ['a Node that can', []],
-    ['a Node that cannot', [INCAPABLE]],
+  for (const [what, flags, gained] of [
+    ['a Node that can', [], []],
+    ['a Node that cannot', [INCAPABLE], scripts.start.match(/--max\S+/)],
   ] as const) {
     describe(`on ${what} run TypeScript`, () => {
       it('passes the arguments on, and prints nothing of its own', async () => {
         const { out, err, end } = launch([...flags], SHOW, 'a', '--b', 'c d')
         expect(await end).to.deep.equal([0, null])
-        expect(JSON.parse(await out).slice(0, 2)).to.deep.equal([['a', '--b', 'c d'], []])
+        expect(JSON.parse(await out).slice(0, 2)).to.deep.equal([['a', '--b', 'c d'], [...gained]])
         expect(await err).to.equal('')
       })
 
