@@ -12,8 +12,10 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { createSecretDigest } from '../src/clients/client-secret.ts'
 import { loadConfig } from '../src/config.ts'
+import { grantIndexKey, grantKey } from '../src/oidc/ephemeral-keys.ts'
 import { openKeyring } from '../src/oidc/keystore.ts'
 import { markOf, type Revoked } from '../src/oidc/revocation-entry.ts'
+import { listKey } from '../src/sessions/session-store.ts'
 import { createRedisEphemeral } from '../src/storage/ephemeral-redis.ts'
 import { SEAL_KEY } from '../src/storage/journal.ts'
 import { createRedisJournal } from '../src/storage/journal-redis.ts'
@@ -267,22 +269,24 @@ async function sampleSession(env: Record<string, string>, seeded: Seeded, redisU
   const server = await startUsher(env)
   const redis = new Redis(redisUrl)
   const prefix = prefixOf(env)
+  const ephemeral = createRedisEphemeral(redis, { prefix })
   try {
     const { host } = new URL(env.USHER_ISSUER ?? '')
     await passwordGrant(server.address, host, 'c7', seeded.secret, `a${OWNER}@bench.example`)
     const accountId = idOf(seeded, OWNER)
-    const listed = await redis.hgetall(`${prefix}a:{${accountId}}:values`)
-    const [member = '', value = ''] = Object.entries(listed)[0] ?? []
-    const grantId = member.slice(2)
-    const [familyKey = ''] = await redis.keys(`${prefix}f:{${grantId}}:*`)
+    const [session] = await ephemeral.listMembers(listKey(accountId), { limit: 1 })
+    const grantId = session?.member.slice(2) ?? ''
+    const [found = ''] = await redis.keys(`${prefix}r:{${grantId}}:*`)
+    const familyKey = found.slice(prefix.length)
+    const stored = await ephemeral.readFamily(familyKey, [grantKey(grantId)])
     return {
       accountId,
       clientId: 'c7',
       grantId,
-      grant: (await redis.get(`${prefix}gr:{${grantId}}`)) ?? '',
-      familyKey: familyKey.slice(prefix.length),
-      familyData: (await redis.hget(familyKey, 'd')) ?? '',
-      listed: value,
+      grant: stored.marks[0] ?? '',
+      familyKey,
+      familyData: stored.family?.data ?? '',
+      listed: session?.value ?? '',
     }
   } finally {
     redis.disconnect()
@@ -304,10 +308,10 @@ async function fillRedis({ env, redis: { url }, sizes, seeded }: Place, sample: 
         .replaceAll(sample.grantId, grantId)
         .replaceAll(sample.accountId, accountId)
         .replaceAll(`"${sample.clientId}"`, `"${clientId}"`)
-    const index = `g:{${grantId}}`
+    const index = grantIndexKey(grantId)
     const ttlSeconds = SESSION_SECONDS
     await Promise.all([
-      ephemeral.put(`gr:{${grantId}}`, renamed(sample.grant), { ttlSeconds, index }),
+      ephemeral.put(grantKey(grantId), renamed(sample.grant), { ttlSeconds, index }),
       ephemeral.startFamily({
         key: renamed(sample.familyKey),
         index,
@@ -315,7 +319,7 @@ async function fillRedis({ env, redis: { url }, sizes, seeded }: Place, sample: 
         data: renamed(sample.familyData),
         ttlSeconds,
       }),
-      ephemeral.enlist(`a:{${accountId}}`, `g.${grantId}`, renamed(sample.listed), {
+      ephemeral.enlist(listKey(accountId), `g.${grantId}`, renamed(sample.listed), {
         ttlSeconds,
         cap: MAX_SESSIONS_OF_ONE,
         keep: true,

@@ -176,7 +176,7 @@ async function keysByKind(redis: Redis): Promise<Map<string, Kind>> {
   return kinds
 }
 
-/** `usher:a:{account}:ends` is of the kind `a:ends`. */
+/** `usher:limit:sign-in:{bucket}` is of the kind `limit:sign-in`. */
 const kindOf = (key: string): string =>
   key
     .split(':')

@@ -93,8 +93,13 @@ export function createEphemeralAdapter(deps: EphemeralAdapterDeps): (model: stri
   }
 
   const grants: Verbs = {
-    find: async (id) => (isOpaqueId(id) ? read(grantKey(id)) : undefined),
-    upsert: (id, payload, expiresIn) => write(grantKey(id), payload, expiresIn, grantIndexKey(id)),
+    async find(id) {
+      const stored = isOpaqueId(id) ? await read(grantKey(id)) : undefined
+      return stored && { ...stored, kind: 'Grant', jti: id }
+    },
+    // What the key says is not stored with it.
+    upsert: (id, { kind: _, jti: __, ...payload }, expiresIn) =>
+      write(grantKey(id), payload, expiresIn, grantIndexKey(id)),
     destroy: revokeByGrantId,
     revokeByGrantId,
   }

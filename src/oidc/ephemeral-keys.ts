@@ -8,6 +8,9 @@ import type { GrantKeys } from '../storage/ephemeral.ts'
 
 export const digestOf = (value: string): string => hash('sha256', value, 'base64url')
 
+/** Tells the generations of a family apart. 128 bits suffice for that, and every session pays for them. */
+export const generationOf = (jti: string): string => digestOf(jti).slice(0, 22)
+
 export const grantKey = (grantId: string): string => `gr:{${grantId}}`
 export const grantIndexKey = (grantId: string): string => `g:{${grantId}}`
 
@@ -47,5 +50,5 @@ export interface FamilyKeys {
 export function familyKeys(jti: string): FamilyKeys | undefined {
   const [grantId, familyId, random, ...rest] = jti.split('.')
   if (!isOpaqueId(grantId) || !isOpaqueId(familyId) || !isOpaqueId(random) || rest.length > 0) return undefined
-  return { grantId, familyId, family: `f:{${grantId}}:${familyId}`, sealed: `s:{${grantId}}:${familyId}` }
+  return { grantId, familyId, family: `r:{${grantId}}:${familyId}`, sealed: `s:{${grantId}}:${familyId}` }
 }

@@ -12,7 +12,7 @@ import { type AdapterPayload, errors, type KoaContextWithOIDC } from 'oidc-provi
 import { Unavailable } from '../errors.ts'
 import { opaqueId } from '../ids.ts'
 import type { Ephemeral, SingleUse } from '../storage/ephemeral.ts'
-import { digestOf, type FamilyKeys, familyKeys, grantKey } from './ephemeral-keys.ts'
+import { type FamilyKeys, familyKeys, generationOf, grantIndexKey, grantKey } from './ephemeral-keys.ts'
 import { decodeRecord, encodeRecord } from './record-format.ts'
 import { marksOf, type Revocation, type TokenMarks } from './revocation.ts'
 import { seal, unseal } from './sealed-response.ts'
@@ -90,7 +90,7 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
   const takeLease = async (ctx: KoaContextWithOIDC, jti: string): Promise<void> => {
     const keys = familyKeys(jti)
     if (!keys) throw new errors.InvalidGrant('refresh token not found')
-    const digest = digestOf(jti)
+    const digest = generationOf(jti)
     const leaseId = opaqueId(128)
     for (const waitMs of [...RETRY_DELAYS_MS, 0]) {
       const rotation = await begin(keys, digest, leaseId)
@@ -118,9 +118,10 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
     const committed = await ephemeral.rotateCommit({
       key: lease.keys.family,
       sealedKey: lease.keys.sealed,
+      index: grantIndexKey(lease.keys.grantId),
       leaseId: lease.id,
-      digest: digestOf(next.jti),
-      data: encodeRecord(next.payload),
+      digest: generationOf(next.jti),
+      data: encodeFamily(next.payload),
       sealed: seal(JSON.stringify(ctx.body), String(ctx.oidc.params?.refresh_token), await fingerprintOf(ctx)),
       ttlSeconds: next.ttlSeconds + CLOCK_TOLERANCE_SECONDS,
       graceMs: GRACE_MS,
@@ -141,8 +142,8 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       key: keys.family,
       index,
       deny,
-      digest: digestOf(first.jti),
-      data: encodeRecord(first.payload),
+      digest: generationOf(first.jti),
+      data: encodeFamily(first.payload),
       ttlSeconds: first.ttlSeconds + CLOCK_TOLERANCE_SECONDS,
       ...(takenCode === undefined ? {} : { settles: { key: takenCode, ttlSeconds: deps.settledCodeSeconds } }),
     })
@@ -161,13 +162,13 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       const token = familyOrigin(keys, claims)
       const marks = marksOf(token)
       const found = await ephemeral.readFamily(keys.family, marks.keys)
-      const live = decodeRecord<AdapterPayload>(found.family?.data)
+      const live = decodeFamily(found.family?.data, keys, claims)
       if (!found.family || !live || marks.isDead(found.marks, live.sessionUid)) return undefined
       if (await revocation.deniesFamily(token, live.sessionUid)) return undefined
-      const digest = digestOf(claims.jti)
+      const digest = generationOf(claims.jti)
       if (digest === found.family.current) return live
       const mayBeRetry = options.refreshing && digest === found.family.previous
-      const presented = { ...live, jti: claims.jti, iat: claims.iat, exp: claims.exp }
+      const presented = { ...live, iat: claims.iat, exp: claims.exp }
       return mayBeRetry ? presented : { ...presented, consumed: claims.iat }
     },
 
@@ -204,10 +205,10 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       const token = familyOrigin(keys, claims)
       // Memory forgets a floor when no access token is left that it kills; families live longer, and so does its mark.
       const marks = marksOf(token)
-      const digest = digestOf(claims.jti)
+      const digest = generationOf(claims.jti)
       const found = await ephemeral.readFamily(keys.family, [grantKey(keys.grantId), ...marks.keys])
       const [storedGrant, ...values] = found.marks
-      const payload = decodeRecord<AdapterPayload & Lineage>(found.family?.data)
+      const payload = decodeFamily(found.family?.data, keys, claims)
       const grant = decodeRecord<AdapterPayload>(storedGrant)
       if (!payload || !grant || found.family?.current !== digest) return undefined
       if (marks.isDead(values, payload.sessionUid)) return undefined
@@ -223,9 +224,10 @@ export function createRefreshRotation(deps: RefreshRotationDeps) {
       ephemeral.rotate({
         key: keys.family,
         sealedKey: keys.sealed,
+        index: grantIndexKey(keys.grantId),
         presented: digest,
-        digest: digestOf(next.jti),
-        data: encodeRecord(next.payload),
+        digest: generationOf(next.jti),
+        data: encodeFamily(next.payload),
         sealed: seal(next.body, next.presented, PLAIN_FINGERPRINT),
         ttlSeconds: next.ttlSeconds + CLOCK_TOLERANCE_SECONDS,
         graceMs: GRACE_MS,
@@ -254,6 +256,18 @@ const familyOrigin = ({ grantId }: FamilyKeys, { sub, client_id, ims }: RefreshT
   clientId: client_id,
   issuedAtMs: ims,
 })
+
+/** What its key and the presented token say is not stored with a family. */
+const encodeFamily = ({ kind: _, jti: __, grantId: ___, ...payload }: AdapterPayload): string => encodeRecord(payload)
+
+function decodeFamily(
+  data: string | undefined,
+  { grantId }: FamilyKeys,
+  { jti }: RefreshTokenClaims,
+): (AdapterPayload & Lineage) | undefined {
+  const payload = decodeRecord<AdapterPayload & Lineage>(data)
+  return payload && { ...payload, kind: 'RefreshToken', jti, grantId }
+}
 
 function answer(ctx: KoaContextWithOIDC, body: string): void {
   ctx.status = 200

@@ -3,6 +3,7 @@
  * grant without one (password grant, JSON sign-in) or meant to outlive it (offline access) is `g.<grant id>`.
  */
 import { isOpaqueId } from '../ids.ts'
+import type { Device } from './device-name.ts'
 
 /** What is known at sign-in and stays. */
 export interface SignedInFrom {
@@ -21,8 +22,10 @@ export interface NewSession extends SignedInFrom {
   ttlSeconds: number
 }
 
-export interface Session extends SignedInFrom {
+export interface Session extends Device {
   id: string
+  /** Of the sign-in, as the browser and the system are. */
+  address: string
   clientId: string | undefined
   signedInAtMs: number
   lastSeenAtMs: number

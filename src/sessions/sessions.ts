@@ -8,7 +8,6 @@ import { type Clock, systemClock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { OwnSession } from '../http/authenticate.ts'
 import type { ListPosition } from '../storage/ephemeral.ts'
-import { deviceOf } from './device-name.ts'
 import { type NewSession, type Session, type SessionRef, sessionRefOf } from './session.ts'
 import type { SessionStore } from './session-store.ts'
 
@@ -98,7 +97,8 @@ export function createSessions(deps: SessionsDeps) {
     kind: session.id.startsWith('s.') ? 'browser' : 'grant',
     clientId: session.clientId,
     clientName: session.clientId === undefined ? undefined : await deps.clientNameOf(session.clientId),
-    ...deviceOf(session.userAgent),
+    browser: session.browser,
+    system: session.system,
     address: session.address,
     firstSeenAt: new Date(session.signedInAtMs),
     lastSeenAt: new Date(session.lastSeenAtMs),

@@ -24,7 +24,6 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
   const saveCode = script(redis, 'saveCode', lua.SAVE_CODE)
   const redeemCode = script(redis, 'redeemCode', lua.REDEEM_CODE)
   const startFamily = script(redis, 'startFamily', lua.START_FAMILY)
-  const readFamily = script(redis, 'readFamily', lua.READ_FAMILY)
   const rotateBegin = script(redis, 'rotateBegin', lua.ROTATE_BEGIN)
   const rotateCommit = script(redis, 'rotateCommit', lua.ROTATE_COMMIT)
   const rotate = script(redis, 'rotate', lua.ROTATE)
@@ -32,10 +31,7 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
   const revokeGrant = script(redis, 'revokeGrant', lua.REVOKE_GRANT)
   const enlist = script(redis, 'enlistMember', lua.ENLIST_MEMBER)
   const listMembers = script(redis, 'listMembers', lua.LIST_MEMBERS)
-  const delist = script(redis, 'delistMembers', lua.DELIST)
   const spend = script(redis, 'spend', lua.SPEND)
-  /** One list takes three keys, in the slot of its name's hash tag. */
-  const listKeys = (list: string): string[] => [at(list), at(`${list}:ends`), at(`${list}:values`)]
   const valueOrSeal = async (key: string): Promise<string | undefined> => {
     if (key === SEAL_KEY) return (await seal.isWhole()) ? '1' : undefined
     const [value] = await readAll(redis, [at(key)])
@@ -122,14 +118,8 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
     },
 
     async readFamily(key, marks) {
-      if (isCluster(redis)) {
-        const family = redis.hmget(at(key), 'c', 'p', 'd')
-        const [fields, values] = await answer(Promise.all([family, readAll(redis, marks.map(at))]))
-        return { family: familyOf(fields), marks: values.map(present) }
-      }
-      const reply = await readFamily([at(key), ...marks.map(at)], [])
-      const [family, values] = Array.isArray(reply) ? reply : []
-      return { family: familyOf(family), marks: Array.isArray(values) ? values.map(present) : [] }
+      const [stored, ...values] = await answer(readAll(redis, [key, ...marks].map(at)))
+      return { family: familyOf(stored), marks: values.map(present) }
     },
 
     async rotateBegin({ key, sealedKey, grant, digest, leaseId, leaseMs, graceMs }) {
@@ -137,14 +127,14 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
       return rotationOf(await rotateBegin(keys, [digest, leaseId, leaseMs, graceMs, lifeMs(grant.denySeconds)]))
     },
 
-    async rotateCommit({ key, sealedKey, leaseId, digest, data, sealed, ttlSeconds, graceMs }) {
+    async rotateCommit({ key, sealedKey, index, leaseId, digest, data, sealed, ttlSeconds, graceMs }) {
       const values = [leaseId, digest, data, sealed, lifeMs(ttlSeconds), graceMs]
-      return (await rotateCommit([at(key), at(sealedKey)], values)) === 1
+      return (await rotateCommit([at(key), at(sealedKey), at(index)], values)) === 1
     },
 
-    async rotate({ key, sealedKey, presented, digest, data, sealed, ttlSeconds, graceMs }) {
+    async rotate({ key, sealedKey, index, presented, digest, data, sealed, ttlSeconds, graceMs }) {
       const values = [presented, digest, data, sealed, lifeMs(ttlSeconds), graceMs]
-      return (await rotate([at(key), at(sealedKey)], values)) === 1
+      return (await rotate([at(key), at(sealedKey), at(index)], values)) === 1
     },
 
     async rotateAbort({ key, leaseId }) {
@@ -156,15 +146,15 @@ export function createRedisEphemeral(redis: RedisConnection, { prefix }: { prefi
     },
 
     async enlist(list, member, value, { ttlSeconds, cap, keep = false }) {
-      await enlist(listKeys(list), [member, value, lifeMs(ttlSeconds), cap, keep ? 1 : 0])
+      await enlist([at(list)], [member, value, lifeMs(ttlSeconds), cap, keep ? 1 : 0])
     },
 
     async listMembers(list, { limit, before }) {
-      return membersOf(await listMembers(listKeys(list), [limit, before?.usedAtMs ?? '+inf', before?.member ?? '']))
+      return membersOf(await listMembers([at(list)], [limit, before?.usedAtMs ?? '+inf', before?.member ?? '']))
     },
 
     async delist(list, members) {
-      if (members.length > 0) await delist(listKeys(list), members)
+      if (members.length > 0) await answer(redis.hdel(at(list), ...members))
     },
 
     async spend(buckets) {
@@ -242,10 +232,13 @@ const present = <T>(value: T | null): T | undefined => value ?? undefined
 const isState = (value: unknown): value is 'fresh' | 'taken' | 'done' =>
   value === 'fresh' || value === 'taken' || value === 'done'
 
-function familyOf(reply: unknown): Family | undefined {
-  const [current, previous, data] = Array.isArray(reply) ? reply : []
-  if (typeof current !== 'string' || typeof data !== 'string') return undefined
-  return { current, previous: typeof previous === 'string' ? previous : undefined, data }
+/** Current and previous digest, lease, two instants and data, as the scripts write them. */
+const FAMILY = /^(\S+) (\S+) \S+ \d+ \d+ (.*)$/s
+
+function familyOf(stored: string | null | undefined): Family | undefined {
+  const [, current, previous, data] = FAMILY.exec(stored ?? '') ?? []
+  if (current === undefined || data === undefined) return undefined
+  return { current, previous: previous === '-' ? undefined : previous, data }
 }
 
 /** A flat reply of member, last use and value, over and over. */

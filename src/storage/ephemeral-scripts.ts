@@ -3,11 +3,11 @@
  * Time is the server's (TIME), in milliseconds. Fields are single letters because they are paid for per session:
  *
  * single-use object  v value · s state (fresh, taken, done) · x index
- * family             c current digest · p previous digest · t when c was presented first · l, e lease id and its end ·
- *                    d data of the current generation · x index
+ * family             a string: current digest · previous digest · lease id · its end · when current was presented first ·
+ *                    data of the current generation; a dash or 0 for none
  * code               v digest · w wrong tries
  * bucket             n tokens · t when they were counted
- * list               three keys: members by last use · members by end of life · values
+ * list               a hash: of each member its last use · its end of life · its value
  */
 
 const NOW = `
@@ -95,41 +95,45 @@ end`
 export const SETTLE = `${NOW}${ENLIST}${SETTLING}
 settle(KEYS[1], ARGV[1])`
 
+/** A string costs half of what a hash does, and is read and written by one command. */
+const FAMILY = `
+local CURRENT, PREVIOUS, LEASE, LEASE_END, PRESENTED_AT, DATA = 1, 2, 3, 4, 5, 6
+local NONE = '-'
+local function instant(ms) return string.format('%.0f', ms) end
+local function readFamily(key)
+  local text = redis.call('GET', key)
+  return text and {string.match(text, '^(%S+) (%S+) (%S+) (%d+) (%d+) (.*)$')}
+end
+local function writeFamily(key, family, ...) redis.call('SET', key, table.concat(family, ' '), ...) end`
+
 /** KEYS family index settled deny (the family again: none) · ARGV digest data ttl settledTtl */
-export const START_FAMILY = `${NOW}${ENLIST}${SETTLING}
+export const START_FAMILY = `${NOW}${ENLIST}${SETTLING}${FAMILY}
 if KEYS[4] ~= KEYS[1] and redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'c', ARGV[1], 'd', ARGV[2], 'x', KEYS[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
+writeFamily(KEYS[1], {ARGV[1], NONE, NONE, 0, 0, ARGV[2]}, 'PX', ARGV[3])
 enlist(KEYS[2], KEYS[1], ARGV[3])
 if KEYS[3] ~= KEYS[1] then settle(KEYS[3], ARGV[4]) end
 return 1`
 
-/** KEYS family mark… */
-export const READ_FAMILY = `
-local family = redis.call('HMGET', KEYS[1], 'c', 'p', 'd')
-if #KEYS == 1 then return {family, {}} end
-return {family, redis.call('MGET', unpack(KEYS, 2))}`
-
 /** KEYS family sealed index deny · ARGV digest leaseId leaseMs graceMs denyTtl */
-export const ROTATE_BEGIN = `${NOW}${REVOKE}
-local family = redis.call('HMGET', KEYS[1], 'c', 'p', 'l', 'e', 't', 'd')
-local current, previous, lease = family[1], family[2], family[3]
-if not current then return {'gone'} end
-local leaseEnd, presentedAt = tonumber(family[4] or 0), tonumber(family[5] or 0)
-local isInGrace = now - presentedAt < tonumber(ARGV[4])
-if ARGV[1] == current then
-  if not lease then
+export const ROTATE_BEGIN = `${NOW}${REVOKE}${FAMILY}
+local family = readFamily(KEYS[1])
+if not family then return {'gone'} end
+local leaseEnd = tonumber(family[LEASE_END])
+local isInGrace = now - family[PRESENTED_AT] < tonumber(ARGV[4])
+local function lease()
+  family[LEASE], family[LEASE_END] = ARGV[2], instant(now + ARGV[3])
+  writeFamily(KEYS[1], family, 'KEEPTTL')
+  return {'won', family[DATA]}
+end
+if ARGV[1] == family[CURRENT] then
+  if family[LEASE] == NONE then
     redis.call('UNLINK', KEYS[2])
-    redis.call('HSET', KEYS[1], 'l', ARGV[2], 'e', now + ARGV[3], 't', now)
-    return {'won', family[6]}
+    family[PRESENTED_AT] = instant(now)
+    return lease()
   end
   if now < leaseEnd then return {'busy', leaseEnd - now} end
-  if isInGrace then
-    redis.call('HSET', KEYS[1], 'l', ARGV[2], 'e', now + ARGV[3])
-    return {'won', family[6]}
-  end
-elseif ARGV[1] == previous and isInGrace then
+  if isInGrace then return lease() end
+elseif ARGV[1] == family[PREVIOUS] and isInGrace then
   -- There is a sealed answer only until its successor is presented.
   local sealed = redis.call('GET', KEYS[2])
   if sealed then return {'replay', sealed} end
@@ -138,78 +142,87 @@ redis.call('UNLINK', KEYS[1], KEYS[2])
 revoke(KEYS[3], KEYS[4], ARGV[5])
 return {'reuse'}`
 
-/** KEYS family sealed · ARGV leaseId digest data sealed ttl graceMs */
-export const ROTATE_COMMIT = `${NOW}${ENLIST}
-local family = redis.call('HMGET', KEYS[1], 'l', 'c', 't', 'x')
-if family[1] ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'p', family[2], 'c', ARGV[2], 'd', ARGV[3])
-redis.call('HDEL', KEYS[1], 'l', 'e')
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-enlist(family[4], KEYS[1], ARGV[5])
-local left = ARGV[6] - (now - family[3])
+/** KEYS family sealed index · ARGV leaseId digest data sealed ttl graceMs */
+export const ROTATE_COMMIT = `${NOW}${ENLIST}${FAMILY}
+local family = readFamily(KEYS[1])
+if not family or family[LEASE] ~= ARGV[1] then return 0 end
+local presentedAt = family[PRESENTED_AT]
+writeFamily(KEYS[1], {ARGV[2], family[CURRENT], NONE, 0, presentedAt, ARGV[3]}, 'PX', ARGV[5])
+enlist(KEYS[3], KEYS[1], ARGV[5])
+local left = ARGV[6] - (now - presentedAt)
 if left > 0 then
   redis.call('SET', KEYS[2], ARGV[4], 'PX', left)
-  enlist(family[4], KEYS[2], left)
+  enlist(KEYS[3], KEYS[2], left)
 end
 return 1`
 
-/** KEYS family sealed · ARGV presented digest data sealed ttl graceMs */
-export const ROTATE = `${NOW}${ENLIST}
-local family = redis.call('HMGET', KEYS[1], 'c', 'l', 'x')
-if family[1] ~= ARGV[1] or family[2] then return 0 end
-redis.call('HSET', KEYS[1], 'p', family[1], 'c', ARGV[2], 'd', ARGV[3], 't', now)
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+/** KEYS family sealed index · ARGV presented digest data sealed ttl graceMs */
+export const ROTATE = `${NOW}${ENLIST}${FAMILY}
+local family = readFamily(KEYS[1])
+if not family or family[CURRENT] ~= ARGV[1] or family[LEASE] ~= NONE then return 0 end
+writeFamily(KEYS[1], {ARGV[2], ARGV[1], NONE, 0, instant(now), ARGV[3]}, 'PX', ARGV[5])
 redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[6])
-enlist(family[3], KEYS[1], ARGV[5])
-enlist(family[3], KEYS[2], ARGV[6])
+enlist(KEYS[3], KEYS[1], ARGV[5])
+enlist(KEYS[3], KEYS[2], ARGV[6])
 return 1`
 
 /** KEYS family · ARGV leaseId */
-export const ROTATE_ABORT = `
-if redis.call('HGET', KEYS[1], 'l') == ARGV[1] then redis.call('HDEL', KEYS[1], 'l', 'e') end`
+export const ROTATE_ABORT = `${FAMILY}
+local family = readFamily(KEYS[1])
+if not family or family[LEASE] ~= ARGV[1] then return end
+family[LEASE], family[LEASE_END] = NONE, 0
+writeFamily(KEYS[1], family, 'KEEPTTL')`
 
 /** KEYS index deny · ARGV denyTtl */
 export const REVOKE_GRANT = `${NOW}${REVOKE}
 revoke(KEYS[1], KEYS[2], ARGV[1])`
 
 const LISTS = `${NOW}
-local function fallOff(members)
-  for _, member in ipairs(members) do
-    redis.call('ZREM', KEYS[1], member)
-    redis.call('ZREM', KEYS[2], member)
-    redis.call('HDEL', KEYS[3], member)
+local function entryOf(text)
+  local used, ends, value = string.match(text, '^(%d+) (%d+) (.*)$')
+  return tonumber(used), tonumber(ends), value
+end
+local function isAbove(one, other)
+  if one.used == other.used then return one.member > other.member end
+  return one.used > other.used
+end
+local function fallOff(member) redis.call('HDEL', KEYS[1], member) end
+local function live()
+  local entries, found = redis.call('HGETALL', KEYS[1]), {}
+  for place = 1, #entries, 2 do
+    local member, used, ends, value = entries[place], entryOf(entries[place + 1])
+    if ends > now then found[#found + 1] = {member = member, used = used, value = value} else fallOff(member) end
+  end
+  table.sort(found, isAbove)
+  return found
+end`
+
+/** KEYS list · ARGV member value ttl cap keep */
+export const ENLIST_MEMBER = `${LISTS}
+local value, ends = ARGV[2], now + ARGV[3]
+local old = redis.call('HGET', KEYS[1], ARGV[1])
+local _, oldEnds, oldValue = entryOf(old or '0 0 ')
+if oldEnds > now then
+  ends = math.max(ends, oldEnds)
+  if ARGV[5] == '1' then value = oldValue end
+end
+redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %.0f ', now, ends) .. value)
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then
+  for place, entry in ipairs(live()) do
+    if place > tonumber(ARGV[4]) then fallOff(entry.member) end
   end
 end
-local function dropDead() fallOff(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) end`
+if redis.call('PTTL', KEYS[1]) < ends - now then redis.call('PEXPIREAT', KEYS[1], ends) end`
 
-/** KEYS uses ends values · ARGV member value ttl cap keep */
-export const ENLIST_MEMBER = `${LISTS}
-dropDead()
-local ends = math.max(now + ARGV[3], tonumber(redis.call('ZSCORE', KEYS[2], ARGV[1]) or 0))
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZADD', KEYS[2], ends, ARGV[1])
-redis.call(ARGV[5] == '1' and 'HSETNX' or 'HSET', KEYS[3], ARGV[1], ARGV[2])
-fallOff(redis.call('ZRANGE', KEYS[1], 0, -1 - ARGV[4]))
-local last = redis.call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2]
-for _, key in ipairs(KEYS) do redis.call('PEXPIREAT', key, last) end`
-
-/** KEYS uses ends values · ARGV limit usedAt (+inf: the beginning) member */
+/** KEYS list · ARGV limit usedAt (+inf: the beginning) member */
 export const LIST_MEMBERS = `${LISTS}
-dropDead()
-local ties = redis.call('ZCOUNT', KEYS[1], ARGV[2], ARGV[2])
-local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], ARGV[2], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[1] + ties)
-local page = {}
-for i = 1, #found, 2 do
-  local member, used = found[i], found[i + 1]
-  if (used ~= ARGV[2] or member < ARGV[3]) and #page < 3 * ARGV[1] then
-    page[#page + 1], page[#page + 2], page[#page + 3] = member, used, redis.call('HGET', KEYS[3], member)
+local behind, page = {used = tonumber(ARGV[2]) or math.huge, member = ARGV[3]}, {}
+for _, entry in ipairs(live()) do
+  if isAbove(behind, entry) and #page < 3 * ARGV[1] then
+    page[#page + 1], page[#page + 2], page[#page + 3] = entry.member, string.format('%.0f', entry.used), entry.value
   end
 end
 return page`
-
-/** KEYS uses ends values · ARGV member… */
-export const DELIST = `${LISTS}
-fallOff(ARGV)`
 
 /** KEYS bucket… · ARGV (capacity perSecond cost)…; answers the wait of the first that has not enough, else 0 */
 export const SPEND = `${NOW}

@@ -177,6 +177,8 @@ export type Rotation =
 export interface RotateCommit {
   key: string
   sealedKey: string
+  /** The index of the grant. */
+  index: string
   leaseId: string
   /** Digest of the successor. */
   digest: string

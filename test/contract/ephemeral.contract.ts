@@ -47,6 +47,7 @@ const beginOf = (keys: Keys, digest: string, options: Partial<RotateBegin> = {})
 const commitOf = (keys: Keys, leaseId: string, digest: string, options: Partial<RotateCommit> = {}): RotateCommit => ({
   key: keys.family,
   sealedKey: keys.sealed,
+  index: keys.grant.index,
   leaseId,
   digest,
   data: `data of ${digest}`,

@@ -12,7 +12,7 @@ import { createFaultProxy, type FaultProxy } from '../support/fault-proxy.ts'
 
 const GRANT = { index: 'g:{x}', deny: 'rv:g:{x}', denySeconds: 60 }
 const FAMILY = { key: 'f:{x}', index: GRANT.index, digest: 'one', data: 'd', ttlSeconds: 60 }
-const LEASE = { key: 'f:{x}', sealedKey: 's:{x}', leaseId: 'l' }
+const LEASE = { key: 'f:{x}', sealedKey: 's:{x}', index: GRANT.index, leaseId: 'l' }
 const BEGIN = { ...LEASE, grant: GRANT, digest: 'one', leaseMs: 5_000, graceMs: 10_000 }
 const COMMIT = { ...LEASE, digest: 'two', data: 'e', sealed: 'secret answer', ttlSeconds: 60, graceMs: 10_000 }
 
