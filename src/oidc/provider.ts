@@ -118,7 +118,9 @@ export function buildProvider(deps: ProviderDeps) {
   }
 
   /** Codes and refresh tokens carry their grant, and a rotated token its family, so that their keys follow from them. */
-  function nameIdsAfterTheirGrant({ AuthorizationCode, RefreshToken }: Provider): void {
+  function nameIdsAfterTheirGrant({ AuthorizationCode, Grant, RefreshToken }: Provider): void {
+    // No secret, and part of every token and key that hangs on it.
+    tokenPrototypeOf(Grant).generateTokenId = () => opaqueId(128)
     tokenPrototypeOf(AuthorizationCode).generateTokenId = function () {
       return `${this.grantId}.${opaqueId()}`
     }

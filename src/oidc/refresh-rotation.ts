@@ -258,15 +258,18 @@ const familyOrigin = ({ grantId }: FamilyKeys, { sub, client_id, ims }: RefreshT
 })
 
 /** What its key and the presented token say is not stored with a family. */
-const encodeFamily = ({ kind: _, jti: __, grantId: ___, ...payload }: AdapterPayload): string => encodeRecord(payload)
+function encodeFamily(payload: AdapterPayload): string {
+  const { kind, jti, grantId, accountId, clientId, ...stored } = payload
+  return encodeRecord(stored)
+}
 
 function decodeFamily(
   data: string | undefined,
   { grantId }: FamilyKeys,
-  { jti }: RefreshTokenClaims,
+  { jti, sub: accountId, client_id: clientId }: RefreshTokenClaims,
 ): (AdapterPayload & Lineage) | undefined {
-  const payload = decodeRecord<AdapterPayload & Lineage>(data)
-  return payload && { ...payload, kind: 'RefreshToken', jti, grantId }
+  const stored = decodeRecord<AdapterPayload & Lineage>(data)
+  return stored && { ...stored, kind: 'RefreshToken', jti, grantId, accountId, clientId }
 }
 
 function answer(ctx: KoaContextWithOIDC, body: string): void {
