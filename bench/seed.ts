@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJwt, importJWK, type JWK, SignJWT } from 'jose'
-import { type Core, composeCore, openStores, type Stores } from '../src/compose.ts'
+import { type Core, composeCore } from '../src/compose/core.ts'
+import { openStores, type Stores } from '../src/compose/stores.ts'
 import { loadConfig } from '../src/config.ts'
 import { openKeyring } from '../src/oidc/keystore.ts'
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { SYSTEM } from './audit-event.ts'
-import type { Core } from './compose.ts'
+import type { Core } from './compose/core.ts'
 import type { Config } from './config.ts'
 import { DEMO_CLIENT_ID, demoCallback, demoHome } from './demo/demo-client.ts'
 import type { OpenDatabase } from './storage/database.ts'

@@ -5,13 +5,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { assembleApp } from './app.ts'
 import { OPERATOR } from './audit-event.ts'
 import { bannerOf } from './banner.ts'
-import { composeCore, composeWeb, keysOf, openStores, type Stores, type WebDeps } from './compose.ts'
+import { composeCore } from './compose/core.ts'
+import { keysOf } from './compose/keys.ts'
+import { bringSchemaUp, openStores, type Stores } from './compose/stores.ts'
+import { composeWeb, type WebDeps } from './compose/web.ts'
 import { boundTo, type Config, ConfigError } from './config.ts'
 import { ensureFirstStart } from './first-start.ts'
 import type { RequestListener } from './http/dispatcher.ts'
 import { createLogger, type Logger } from './observability/logger.ts'
 import { claimOnce } from './storage/installation-store.ts'
-import { migrateUp, migrationStatus } from './storage/migrator.ts'
 import { createSweeper } from './storage/sweeper.ts'
 import { inTransaction } from './storage/transaction.ts'
 
@@ -135,20 +137,6 @@ function createHttpServer(listener: RequestListener): Server {
   server.keepAliveTimeout = 75_000
   server.maxConnections = 20_000
   return server
-}
-
-/** The embedded database belongs to this process alone; a shared one is migrated when the operator says so. */
-export async function bringSchemaUp(config: Config, { database }: Pick<Stores, 'database'>): Promise<void> {
-  if (database.kind === 'pglite' || config.autoMigrate || !config.production) {
-    await migrateUp(database)
-    return
-  }
-  const { pending } = await migrationStatus(database)
-  if (pending.length > 0) {
-    throw new ConfigError([
-      `the database lacks ${pending.length} migrations: run "usher migrate up" first, or set USHER_AUTO_MIGRATE=1`,
-    ])
-  }
 }
 
 async function listen(server: Server, { host, port }: Config): Promise<void> {

@@ -75,7 +75,7 @@ function relativeFaults(sources: Sources, file: string, target: string): string[
   const isForeign = roomOf(file) !== roomOf(target)
   return [
     ...(isForeign && rowOf(target) >= rowOf(file) ? [`${file} may not import ${target}: wrong direction`] : []),
-    ...(isForeign && PRIVATE.test(target) && !isRootFile(file) ? [`${file} imports the private ${target}`] : []),
+    ...(isForeign && PRIVATE.test(target) && !joinsRooms(file) ? [`${file} imports the private ${target}`] : []),
     ...(isForeign && roomOf(target) === 'oidc' && !mayUseEngineRoom(file) ? [`${file} imports the engine's room`] : []),
     ...(isForeign && roomOf(file) === 'verifier' && target !== 'access/policy-expression.ts'
       ? [`${file} imports ${target}: the verifier stands alone`]
@@ -83,7 +83,8 @@ function relativeFaults(sources: Sources, file: string, target: string): string[
   ]
 }
 
-const mayUseEngineRoom = (file: string): boolean => file === 'compose.ts'
+const joinsRooms = (file: string): boolean => isRootFile(file) || roomOf(file) === 'compose'
+const mayUseEngineRoom = (file: string): boolean => roomOf(file) === 'compose'
 
 function libraryFaults(file: string, library: string): string[] {
   return HOMES.filter(([pattern, home]) => pattern.test(library) && !home.test(file)).map(

@@ -2,7 +2,7 @@
 import type { Permission } from '../access/permission.ts'
 import type { Role } from '../access/role.ts'
 import type { Account } from '../accounts/account.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import type { Team } from '../teams/team.ts'
 
 export const WHO = 'the e-mail address, username or id of an account'

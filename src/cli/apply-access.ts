@@ -1,5 +1,5 @@
 /** The parts of a declarative file that rights rest on. With an executor all of it happens in the caller's transaction. */
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import type { Executor } from '../storage/tables.ts'
 import { eachOf, type Outcome, type Report, together } from './apply-report.ts'
 import type { Manifest } from './manifest.ts'

@@ -1,6 +1,6 @@
 /** The roles and permissions that a declarative file gives to an account: what it names, and nothing else. */
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import type { Outcome } from './apply-report.ts'
 import { everyByKey } from './every-page.ts'
 

@@ -1,6 +1,6 @@
 /** A declarative file carried out, each thing in a transaction of its own, so that a repetition goes on where one ended. */
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { bringRoles, bringTeams } from './apply-access.ts'
 import { eachOf, type Report, together } from './apply-report.ts'
 import { bringRights } from './apply-rights.ts'

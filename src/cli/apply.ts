@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import type { Core, Stores } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
+import type { Stores } from '../compose/stores.ts'
 import { examples } from './examples.ts'
 import type { Manifest } from './manifest.ts'
 import { withCore } from './with-core.ts'

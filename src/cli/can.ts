@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { PolicyExpression } from '../access/policy-expression.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
 import { printJson } from './output.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
 import { createSuperuser, describeSuperuser, type SuperuserOptions, withSuperuserOptions } from './superuser.ts'

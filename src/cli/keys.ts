@@ -22,7 +22,7 @@ export function addKeys(program: Command): void {
 async function keysOfConfig() {
   const { loadConfig } = await import('../config.ts')
   const config = loadConfig()
-  const { keysOf } = await import('../compose.ts')
+  const { keysOf } = await import('../compose/keys.ts')
   return keysOf(config)
 }
 

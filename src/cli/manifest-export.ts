@@ -2,7 +2,7 @@
 import { Document } from 'yaml'
 import type { Account } from '../accounts/account.ts'
 import type { Client } from '../clients/client.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { clientMembers } from './client-members.ts'
 import { everyAfter, everyByKey } from './every-page.ts'
 import type { ManifestFile } from './manifest.ts'

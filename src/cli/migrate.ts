@@ -35,7 +35,7 @@ export function addMigrate(program: Command): void {
 async function withDatabase(work: (database: OpenDatabase) => Promise<void>): Promise<void> {
   const { loadConfig } = await import('../config.ts')
   const config = loadConfig()
-  const { openDatabase } = await import('../compose.ts')
+  const { openDatabase } = await import('../compose/stores.ts')
   const database = await openDatabase(config)
   try {
     await work(database)

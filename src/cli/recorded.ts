@@ -3,7 +3,7 @@ import type { Account } from '../accounts/account.ts'
 import { difference } from '../accounts/account-difference.ts'
 import { presentAccount } from '../accounts/presentation.ts'
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import type { Executor } from '../storage/tables.ts'
 
 /** For the transaction that makes or changes an account. */

@@ -1,5 +1,6 @@
 /** What a declarative file would do: whatever is to be refused is refused here, before anything is written. */
-import type { Core, Stores } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
+import type { Stores } from '../compose/stores.ts'
 import type { Executor } from '../storage/tables.ts'
 import { bringRoles, bringTeams } from './apply-access.ts'
 import { eachOf, type Report, together } from './apply-report.ts'

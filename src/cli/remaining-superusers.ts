@@ -3,7 +3,7 @@ import { lastSuperuser } from '../access/refusals.ts'
 import { SUPERUSER } from '../access/role.ts'
 import type { Account } from '../accounts/account.ts'
 import type { NewAccount } from '../accounts/accounts.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 
 /** Of so many nobody is the last. */
 const MANY = 1_000

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Role } from '../access/role.ts'
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { accountCalled, permissionCalled, roleCalled, WHO } from './access-lookup.ts'
 import { everyByKey } from './every-page.ts'
 import { examples } from './examples.ts'

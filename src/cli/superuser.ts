@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import { examples } from './examples.ts'
 import { UsageError } from './failure.ts'
 import { confirmed, required, requiredSecret, secretFrom } from './prompt.ts'

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { OPERATOR } from '../audit-event.ts'
-import type { Core } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
 import type { Team } from '../teams/team.ts'
 import { accountCalled, roleCalled, teamCalled, WHO } from './access-lookup.ts'
 import { everyAfter, everyByKey } from './every-page.ts'

@@ -2,7 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { composeCore, composeWeb, keysOf, openStores } from '../compose.ts'
+import { composeCore } from '../compose/core.ts'
+import { keysOf } from '../compose/keys.ts'
+import { openStores } from '../compose/stores.ts'
+import { composeWeb } from '../compose/web.ts'
 import { loadConfig } from '../config.ts'
 import { createLogger } from '../observability/logger.ts'
 

@@ -1,4 +1,5 @@
-import type { Core, Stores } from '../compose.ts'
+import type { Core } from '../compose/core.ts'
+import type { Stores } from '../compose/stores.ts'
 
 /**
  * Opens what the settings name, makes sure the schema is there, lends the use cases to a command, and closes all again.
@@ -7,8 +8,9 @@ import type { Core, Stores } from '../compose.ts'
 export async function withCore<T>(work: (core: Core, stores: Stores) => Promise<T>): Promise<T> {
   const { loadConfig } = await import('../config.ts')
   const config = loadConfig()
-  const { composeCore, keysOf, openStores } = await import('../compose.ts')
-  const { bringSchemaUp } = await import('../server.ts')
+  const { composeCore } = await import('../compose/core.ts')
+  const { keysOf } = await import('../compose/keys.ts')
+  const { bringSchemaUp, openStores } = await import('../compose/stores.ts')
   const keyring = await keysOf(config).open()
   const stores = await openStores(config)
   try {

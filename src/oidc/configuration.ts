@@ -24,10 +24,11 @@ import {
 } from './client-adapter.ts'
 import { inEngineTerms } from './engine-errors.ts'
 import { loadGrant } from './first-party-consent.ts'
+import { grantSecondsFor, refreshTokenLife, SECONDS } from './lives.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { CLAIMS_OF_SCOPES, OIDC_SCOPES } from './scopes.ts'
 import { accountShown, lineageOf } from './sign-in-lineage.ts'
-import { CLOCK_TOLERANCE_SECONDS, issuedAt } from './token-formats.ts'
+import { CLOCK_TOLERANCE_SECONDS } from './token-formats.ts'
 
 /** Authentication by password, as the `acr` of ID tokens names it. */
 export const PASSWORD_ACR = 'urn:usher:acr:password'
@@ -42,26 +43,6 @@ export const ROUTES = {
   pushed_authorization_request: '/oauth2/par',
   jwks: '/.well-known/jwks.json',
 } as const
-
-export const SECONDS = {
-  code: 60,
-  pushedRequest: 60,
-  interaction: 3_600,
-  session: 14 * 86_400,
-  grant: 90 * 86_400,
-} as const
-
-/** Shortened lives need no store; the longest life of anything is a grant's. */
-export const grantSecondsFor = (refreshTokenTtlSeconds: number): number =>
-  Math.max(SECONDS.grant, refreshTokenTtlSeconds)
-
-/** Idle life of a refresh token in seconds, never past the absolute end of its grant; `own` is that of its client. */
-export const refreshTokenLife =
-  ({ clock, ttlSeconds }: { clock: Clock; ttlSeconds: number }) =>
-  (firstIssuedAt: number | undefined, own: number | undefined): number => {
-    const { iat } = issuedAt(clock)
-    return Math.max(1, Math.min(own ?? ttlSeconds, (firstIssuedAt ?? iat) + grantSecondsFor(ttlSeconds) - iat))
-  }
 
 export interface EngineConfigurationDeps {
   adapter: (model: string) => Adapter

@@ -12,12 +12,13 @@ import { isOpaqueId, opaqueId } from '../ids.ts'
 import type { NewSession } from '../sessions/session.ts'
 import type { Ephemeral } from '../storage/ephemeral.ts'
 import { createClientAdapter } from './client-adapter.ts'
-import { type EngineConfigurationDeps, engineConfiguration, grantSecondsFor, SECONDS } from './configuration.ts'
+import { type EngineConfigurationDeps, engineConfiguration } from './configuration.ts'
 import { inEngineTerms } from './engine-errors.ts'
 import { tokenPrototypeOf } from './engine-internals.ts'
 import { createEphemeralAdapter } from './ephemeral-adapter.ts'
 import { familyKeys, replayKey, sessionUidKey } from './ephemeral-keys.ts'
 import type { Keyring } from './keystore.ts'
+import { longestLives } from './lives.ts'
 import { registerPasswordGrant } from './password-grant.ts'
 import { createRefreshRotation } from './refresh-rotation.ts'
 import { createResourceServers } from './resource-servers.ts'
@@ -185,11 +186,3 @@ export function buildProvider(deps: ProviderDeps) {
     }
   }
 }
-
-/** Lives that marks and floors must outlast. */
-export const longestLives = (config: { accessTokenTtlSeconds: number; refreshTokenTtlSeconds: number }) => ({
-  // A client may have a longer life of its own, up to the hour that registration allows.
-  accessTokenSeconds: Math.max(config.accessTokenTtlSeconds, 3_600),
-  grantSeconds: grantSecondsFor(config.refreshTokenTtlSeconds),
-  sessionSeconds: SECONDS.session,
-})

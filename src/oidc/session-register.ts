@@ -2,7 +2,7 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import { browserSessionId, grantSessionId, type NewSession } from '../sessions/session.ts'
-import { SECONDS } from './configuration.ts'
+import { SECONDS } from './lives.ts'
 import { type Lineage, lineageOf, signedInFrom } from './sign-in-lineage.ts'
 
 export interface SessionRegisterDeps {

@@ -1,7 +1,7 @@
 /** How long a right that was taken away through one process is still believed by another: never longer than a second. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { type Core, composeCore } from '../../src/compose.ts'
+import { type Core, composeCore } from '../../src/compose/core.ts'
 import { openKeyring } from '../../src/oidc/keystore.ts'
 import { createLocalAnnouncements } from '../../src/storage/announcements.ts'
 import { createApi } from '../support/api.ts'

@@ -10,7 +10,7 @@ import { createLogger } from '../../src/observability/logger.ts'
 
 export const viewsDir = new URL('../../views', import.meta.url).pathname
 
-/** A renderer as compose.ts builds it. */
+/** A renderer as compose/web.ts builds it. */
 export function makeRenderer(issuer: string) {
   const assets = loadAssets(`${viewsDir}/assets`)
   const translator = createTranslator(`${viewsDir}/locales`)

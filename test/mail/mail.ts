@@ -1,4 +1,4 @@
-/** A mailer over a given transport, as compose.ts builds it. */
+/** A mailer over a given transport, as compose/core.ts builds it. */
 import { createTranslator } from '../../src/i18n.ts'
 import { createMailer } from '../../src/mail/mailer.ts'
 import type { Transport } from '../../src/mail/message.ts'
