@@ -88,13 +88,11 @@ function connectionTo(address: RedisAddress): RedisConnection {
   const { username, password, isTls } = address
   const login = { username, password, ...(isTls ? { tls: {} } : {}) }
   if (address.kind === 'cluster') {
-    return new Cluster(address.nodes, {
+    const cluster = new Cluster(address.nodes, {
       lazyConnect: true,
       enableOfflineQueue: false,
       redisOptions: { ...NODE_OPTIONS, ...login },
       clusterRetryStrategy: retryDelayMs,
-      // How soon a successor is found by whom no other node has told of it.
-      slotsRefreshInterval: 1_000,
       maxRedirections: 4,
       // As with one server: what failed may have run, so it is not sent again. A redirected command has not run.
       retryDelayOnFailover: 0,
@@ -103,6 +101,8 @@ function connectionTo(address: RedisAddress): RedisConnection {
       // The certificate names the host, not its address.
       ...(isTls ? { dnsLookup: (host, answer) => answer(null, host) } : {}),
     })
+    keepLookingForPrimaries(cluster)
+    return cluster
   }
   const redis = new OneWriteATurn({
     ...SERVER_OPTIONS,
@@ -119,6 +119,18 @@ function connectionTo(address: RedisAddress): RedisConnection {
   })
   keepConnecting(redis, () => redis.isWanted())
   return redis
+}
+
+/**
+ * How soon a successor is found by whom no other node has told of it. ioredis' own interval goes on for ever, and the process
+ * with it, when the connection is closed while a look is under way.
+ */
+function keepLookingForPrimaries(cluster: Cluster): void {
+  const looking = setInterval(() => {
+    if (cluster.status === 'ready') cluster.refreshSlotsCache()
+  }, 1_000)
+  looking.unref()
+  cluster.on('end', () => clearInterval(looking))
 }
 
 /**

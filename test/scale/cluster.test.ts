@@ -1,4 +1,7 @@
 /** Two server processes over a three-node Redis Cluster, and what they say when one of the nodes is lost. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { Unavailable } from '../../src/errors.ts'
 import { createRedisEphemeral } from '../../src/storage/ephemeral-redis.ts'
@@ -13,6 +16,9 @@ import { send } from '../support/http.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { type Shape, startCluster, until } from './redis-shapes.ts'
 import { itWorksBetweenTwoProcesses } from './smoke.ts'
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/runtime.js', import.meta.url))
+const CLOSING_CLIENT = fileURLToPath(new URL('closing-client.ts', import.meta.url))
 
 describe('two processes over a Redis Cluster', function () {
   this.timeout(60_000)
@@ -84,6 +90,13 @@ describe('a Redis Cluster', function () {
       expect(await store.get(['boot'])).to.deep.equal([undefined])
       await seal.set()
     }
+  })
+
+  it('lets a process end that closes its connection while it looks for the primaries', async () => {
+    const child = spawn(process.execPath, [LAUNCHER, CLOSING_CLIENT, shape.url], { stdio: 'inherit' })
+    const patience = setTimeout(() => child.kill('SIGKILL'), 20_000)
+    expect(await once(child, 'exit')).to.deep.equal([0, null])
+    clearTimeout(patience)
   })
 
   it('takes scripts again that a node has forgotten', async () => {
